@@ -1,0 +1,140 @@
+"""Images + labels -> Dataset: who is on which image, in which split, and one digest over all of it.
+
+::
+
+    LABELS.csv | FETAL_PLANES_DB csv | HC18 csv | folder per class | folder of DICOM files -> Dataset
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.errors import LabelsError
+
+REQUIRED_COLUMNS = ("file", "label")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of a dataset.
+
+    Attributes:
+        file: path of the image, relative to the dataset's root.
+        label: name of its class.
+        split: "train", "val", "test" or another name; empty where the table has none.
+        patient: pseudonym of the patient; empty where unknown.
+        machine: scanner model; empty where unknown.
+        operator: pseudonym of the operator; empty where unknown.
+        dataset: name of the data set it comes from.
+    """
+
+    file: str
+    label: str
+    split: str = ""
+    patient: str = ""
+    machine: str = ""
+    operator: str = ""
+    dataset: str = ""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Samples below one folder.
+
+    Attributes:
+        root: folder that the samples' files are relative to.
+        samples: in the table's order.
+    """
+
+    root: Path
+    samples: tuple[Sample, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class names that occur, sorted."""
+        return tuple(sorted({sample.label for sample in self.samples}))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over names, labels, splits and the bytes of every image, hexadecimal."""
+        digest = hashlib.sha256()
+        for sample in self.samples:
+            digest.update(f"{sample.file}\0{sample.label}\0{sample.split}\0".encode())
+            digest.update(hashlib.sha256(self.path(sample).read_bytes()).digest())
+        return digest.hexdigest()
+
+    def path(self, sample: Sample) -> Path:
+        """Where a sample's image lies."""
+        return self.root / sample.file
+
+    def where(
+        self, split: str | None = None, dataset: str | None = None, labels: Collection[str] | None = None
+    ) -> Dataset:
+        """The samples of one split, data set or set of labels."""
+        kept = (
+            s
+            for s in self.samples
+            if (split is None or s.split == split)
+            and (dataset is None or s.dataset == dataset)
+            and (labels is None or s.label in labels)
+        )
+        return Dataset(self.root, tuple(kept))
+
+
+def dataset_from_csv(path: Path) -> Dataset:
+    """Read a LABELS.csv: `file,label` and, where present, `split, patient, machine, operator, dataset`.
+
+    Args:
+        path: the table; files stand relative to its folder.
+
+    Raises:
+        LabelsError: not readable, a column is missing, no row, a row without label, an image that is not there.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            check_columns(path, reader.fieldnames or (), REQUIRED_COLUMNS)
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise LabelsError(f"{path} cannot be read as a label table: {error}.", "Give a UTF-8 LABELS.csv.") from error
+    dataset = Dataset(path.parent, tuple(_sample_from_row(path, number, row) for number, row in enumerate(rows, 2)))
+    check_files(path, dataset)
+    return dataset
+
+
+def check_columns(path: Path, found: Iterable[str], required: Iterable[str]) -> None:
+    """Raise LabelsError that names the missing columns of a table."""
+    found = [name.strip() for name in found]
+    missing = [name for name in required if name not in found]
+    if missing:
+        raise LabelsError(
+            f"{path} has no column {', '.join(missing)} (it has: {', '.join(found) or 'none'}).",
+            f"Name the columns {', '.join(required)} in its first line.",
+        )
+
+
+def check_files(path: Path, dataset: Dataset) -> None:
+    """Raise LabelsError if a table is empty, names a file twice or one that is not there."""
+    if not dataset.samples:
+        raise LabelsError(f"{path} holds no image.", "Add one line per image below the column names.")
+    seen: set[str] = set()
+    for sample in dataset.samples:
+        if sample.file in seen:
+            raise LabelsError(f"{path} names {sample.file} twice.", "Keep one line per image.")
+        seen.add(sample.file)
+        if not dataset.path(sample).is_file():
+            raise LabelsError(
+                f"{path} names {sample.file}, which is not in {dataset.root}.",
+                "Put the image there or correct the name; names are relative to the table's folder.",
+            )
+
+
+def _sample_from_row(path: Path, number: int, row: Mapping[str, str | None]) -> Sample:
+    values = {name: (row.get(name) or "").strip() for name in Sample.__dataclass_fields__}
+    if not values["file"] or not values["label"]:
+        raise LabelsError(f"{path} line {number} has an empty file or label.", "Fill it in or remove the line.")
+    return Sample(**values)

@@ -1,0 +1,61 @@
+"""What `--explain DIR` leaves behind: the stages' files, a table of every quantized tensor, and a picture of it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from calibration.table import Range, load_table
+from compile.job import Compiled
+from edge.files import write_atomic
+
+SHOWN = 40  # tensors in the picture; the table has all
+
+
+def explained(compiled: Compiled, folder: Path) -> None:
+    """Write the folder.
+
+    Args:
+        compiled: a finished compilation.
+        folder: is made; gets the ONNX files, `layers.md` and `layers.png`.
+
+    Raises:
+        MachineError: the folder cannot be written.
+    """
+    write_atomic(folder / "layers.md", _page(compiled).encode())
+    for artifact in compiled.stages.values():
+        shutil.copy2(artifact.path, folder / artifact.path.name)
+    if ranges := _ranges(compiled):
+        _draw(ranges, folder / "layers.png")
+
+
+def _ranges(compiled: Compiled) -> list[tuple[str, Range]]:
+    if "calibrate" not in compiled.stages:
+        return []
+    return sorted(load_table(compiled.stages["calibrate"].path).ranges.items(), key=lambda item: -item[1].error)
+
+
+def _page(compiled: Compiled) -> str:
+    lines = [
+        f"# {compiled.name}: how it was compiled",
+        "",
+        "Error: of the worst layer that reads the tensor, in units of that layer's output, on a few calibration images.",
+        "",
+        "| tensor | range +- | method | error |",
+        "|---|---|---|---|",
+    ]
+    lines += [f"| {name} | {r.amax:.4g} | {r.method} | {r.error:.4f} |" for name, r in _ranges(compiled)]
+    return "\n".join(lines) + "\n"
+
+
+def _draw(ranges: list[tuple[str, Range]], path: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    shown = ranges[:SHOWN][::-1]
+    figure = Figure(figsize=(8, 1 + 0.2 * len(shown)), layout="constrained")
+    axes = FigureCanvasAgg(figure).figure.subplots()
+    axes.barh([name for name, _ in shown], [entry.error for _, entry in shown])
+    axes.set_xlabel("quantization error / signal of the worst layer that reads the tensor")
+    axes.tick_params(labelsize=6)
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,163 @@
+"""Somebody else's ONNX classifier -> the project's form: input `frame`, output `logits`, a description in its metadata.
+
+An ONNX file is a program: one of 233 bytes can run for ever. So a foreign file is first loaded and run in a child process with
+a limit on memory and time; only then is it opened here.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibration.artifact import Artifact
+from calibration.graph import graph_from_model, load_model, save_model
+from compile.canonical import canonical_from_model
+from compile.model.spec import METADATA_KEY, ModelSpec, json_from_spec, spec_from_json
+from edge.errors import ModelError
+from edge.files import sha256_from_file
+from edge.preprocess import Preprocess
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+CHILD_BYTES = 12 << 30  # address space; a 90 M parameter model in ONNX Runtime takes 2 GiB of it
+CHILD_SECONDS = 180  # such a model loads and runs in 10 s on two cores
+IMAGENET_MEAN, IMAGENET_STD = 0.449, 0.226  # gray means of the usual colour statistics (0.485, 0.456, 0.406)
+
+_CHILD = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]), int(sys.argv[2])))
+import numpy, onnxruntime
+options = onnxruntime.SessionOptions()
+options.log_severity_level = 4
+options.intra_op_num_threads = 2
+session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
+value = session.get_inputs()[0]
+shape = [d if isinstance(d, int) and d > 0 else (1 if i == 0 else 224) for i, d in enumerate(value.shape)]
+session.run(None, {value.name: numpy.zeros(shape, numpy.float32)})
+"""
+
+
+def check_harmless(path: Path) -> None:
+    """Load and run a model once in a limited child process.
+
+    Args:
+        path: the ONNX file.
+
+    Raises:
+        ModelError: it does not load, does not run, or exceeds the limits.
+    """
+    cure = "Check the file with the program that exported it."
+    try:
+        result = subprocess.run(
+            [sys.executable, "-c", _CHILD, str(path), str(CHILD_BYTES)],
+            capture_output=True,
+            text=True,
+            timeout=CHILD_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ModelError(f"{path} does not answer one image within {CHILD_SECONDS} s.", cure) from error
+    if result.returncode:
+        last = (result.stderr.strip().splitlines() or [f"exit status {result.returncode}"])[-1]
+        raise ModelError(f"{path} does not run in ONNX Runtime: {last[:300]}", cure)
+
+
+def spec_from_foreign(model: ModelProto, name: str, labels: tuple[str, ...], preprocess: Preprocess | None) -> ModelSpec:
+    """Describe a foreign classifier by its shapes.
+
+    Args:
+        model: ONNX with one input (B,C,S,S) and the logits (B,K) as an output of rank 2.
+        name: what to call it.
+        labels: K names; empty for class_0, class_1, ...
+        preprocess: what it was trained with; None for the usual colour statistics and the input's own size.
+
+    Raises:
+        ModelError: other shapes, or another number of labels.
+    """
+    graph = graph_from_model(model)
+    shape = graph.shapes[graph.inputs[0]]
+    if len(shape) != 4 or shape[1] not in (1, 3) or shape[2] != shape[3]:
+        raise ModelError(
+            f"The input of {name} is {_text(shape)}, expected (batch, 1 or 3, size, size).",
+            "Export the classifier with a fixed, square image size, channels first.",
+        )
+    logits = _logits_name(model, name)
+    classes = graph.shapes[logits][1]
+    if classes is None:
+        raise ModelError(f"The number of classes of {name} is not fixed.", "Export it with a fixed number of classes.")
+    if labels and len(labels) != classes:
+        raise ModelError(
+            f"{name} has {classes} classes, the labels file {len(labels)}.", "Give one label a line, in the model's order."
+        )
+    size = shape[2] or (preprocess.size_px if preprocess else 224)
+    preprocess = preprocess or Preprocess(size, IMAGENET_MEAN, IMAGENET_STD)
+    parameters = sum(int(np.prod(tensor.dims)) for tensor in model.graph.initializer)
+    return ModelSpec(
+        name=name,
+        labels=labels or tuple(f"class_{index}" for index in range(classes)),
+        preprocess=replace(preprocess, size_px=size, channels=int(shape[1])),
+        parameters=parameters,
+    )
+
+
+def onnx_from_foreign(
+    path: Path, output: Path, labels: tuple[str, ...] = (), preprocess: Preprocess | None = None
+) -> tuple[Artifact, ModelSpec]:
+    """The stage: bring a foreign classifier into the project's form.
+
+    A file that carries the project's own description keeps it.
+
+    Args:
+        path: the foreign file.
+        output: where the new one goes.
+        labels: class names, if the file has none of its own.
+        preprocess: what it was trained with, if the file does not say.
+
+    Returns:
+        The new file, and its description.
+
+    Raises:
+        ModelError: the file is no classifier of images, or does not run within the limits.
+    """
+    if not path.is_file():
+        raise ModelError(f"There is no file {path}.", "Check the path of the model.")
+    check_harmless(path)
+    model = load_model(path)
+    own = next((entry.value for entry in model.metadata_props if entry.key == METADATA_KEY), None)
+    model = canonical_from_model(model)
+    spec = spec_from_json(own) if own else spec_from_foreign(model, path.stem, labels, preprocess)
+    _rename(model, {graph_from_model(model).inputs[0]: "frame", _logits_name(model, spec.name): "logits"})
+    if not own:
+        model.metadata_props.add(key=METADATA_KEY, value=json_from_spec(spec))
+    return save_model(model, output, {"model": sha256_from_file(path)}), spec
+
+
+def _logits_name(model: ModelProto, name: str) -> str:
+    graph = graph_from_model(model)
+    flat = [output for output in graph.outputs if len(graph.shapes.get(output, ())) == 2]
+    if "logits" in graph.outputs:
+        return "logits"
+    if len(flat) != 1:
+        raise ModelError(
+            f"{name} has {len(flat)} outputs of the form (batch, classes), expected 1.", "Export the logits alone."
+        )
+    return flat[0]
+
+
+def _rename(model: ModelProto, names: dict[str, str]) -> None:
+    for node in model.graph.node:
+        for field in (node.input, node.output):
+            for index, name in enumerate(field):
+                field[index] = names.get(name, name)
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        value.name = names.get(value.name, value.name)
+
+
+def _text(shape: tuple[int | None, ...]) -> str:
+    return "(" + ", ".join("?" if side is None else str(side) for side in shape) + ")"

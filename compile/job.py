@@ -1,0 +1,73 @@
+"""What `edge compile` was asked to do, and what came of it: two values, so that the pipeline needs no command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from calibration.artifact import Artifact
+from calibration.dataset import Dataset
+from edge.decision import Decision
+from edge.manifest import Gate
+from edge.preprocess import Preprocess
+
+PRECISIONS = ("int8", "fp16", "fp32")
+TARGETS = ("cpu",)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One compilation.
+
+    Attributes:
+        model: zoo name, or path of a .safetensors, .pth, .onnx or .edge file.
+        output: the bundle to write.
+        work: folder of the stages' files; a stage whose inputs did not change is not run again.
+        calibration: images that give the ranges and the decision.
+        gate_data: images of the gate.
+        precision: one of PRECISIONS.
+        max_drop: points of macro-F1 that the gate allows; None switches it off.
+        labels: class names for a model that has none.
+        preprocess: for a model that does not say; None for its family's usual one.
+        release: number for the anti-rollback counter.
+        created: ISO 8601, UTC.
+        saturates: this CPU needs 7-bit weights, see `edge.cpu`.
+        threads: of ONNX Runtime.
+    """
+
+    model: str
+    output: Path
+    work: Path
+    calibration: Dataset
+    gate_data: Dataset
+    precision: str
+    max_drop: float | None
+    labels: tuple[str, ...]
+    preprocess: Preprocess | None
+    release: int
+    created: str
+    saturates: bool
+    threads: int
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What a compilation made.
+
+    Attributes:
+        bundle: the signed file.
+        name: of the model.
+        gate: what the gate measured.
+        decision: temperature and threshold.
+        stages: name of each stage -> its file, in order.
+        seconds: name of each stage -> wall time, 0 where its file was used again.
+        messages: what the user should know.
+    """
+
+    bundle: Artifact
+    name: str
+    gate: Gate
+    decision: Decision
+    stages: dict[str, Artifact]
+    seconds: dict[str, float]
+    messages: tuple[str, ...]

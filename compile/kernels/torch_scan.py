@@ -1,0 +1,158 @@
+"""SelectiveScan2D in torch: differentiable, and one node `vmamba::selective_scan_2d` for the exporter.
+
+::
+
+    u (B,H,W,D), x_dbl (B,H,W,K*(R+2N)) --routes--> (K,B,L,..) --linear_scan--> h --C--> (K,B,L,D) --merge--> y (B,H,W,D)
+
+The recurrence runs in two levels: inside chunks of about sqrt(L) steps, all chunks at once, then over the chunks. That is
+2 sqrt(L) vector operations instead of L. Softplus, exp and state are float32 (float64 for float64 inputs) whatever the inputs are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+ROUTES = (0, 1, 2, 3)  # rows, columns, rows reversed, columns reversed: VMamba's order
+
+
+def linear_scan(a: Tensor, b: Tensor) -> Tensor:
+    """h_s = a_s h_(s-1) + b_s along dimension 1, h = 0 before the first step.
+
+    Args:
+        a: (G,L,F) decay.
+        b: (G,L,F) input.
+
+    Returns:
+        (G,L,F) states.
+    """
+    return _LinearScan.apply(a, b)  # type: ignore[no-any-return, no-untyped-call]  # torch's apply is untyped
+
+
+class _LinearScan(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        h = _scan(a, b)
+        ctx.save_for_backward(a, h)
+        return h
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
+        a, h = ctx.saved_tensors
+        a_next = functional.pad(a[:, 1:], (0, 0, 0, 1))
+        grad_b = _scan(a_next.flip(1), grads[0].flip(1)).flip(1)
+        grad_a = grad_b * functional.pad(h[:, :-1], (0, 0, 1, 0))
+        return grad_a, grad_b
+
+
+def _scan(a: Tensor, b: Tensor) -> Tensor:
+    groups, length, width = a.shape
+    chunk = math.isqrt(length - 1) + 1
+    padding = -length % chunk
+    a = functional.pad(a, (0, 0, 0, padding), value=1.0).view(groups, -1, chunk, width)
+    h = functional.pad(b, (0, 0, 0, padding)).view(groups, -1, chunk, width).clone()
+    decay = a.clone()
+    for step in range(1, chunk):
+        h[:, :, step].addcmul_(a[:, :, step], h[:, :, step - 1])
+        decay[:, :, step].mul_(decay[:, :, step - 1])
+    carry = torch.zeros_like(h[:, :, 0])
+    for index in range(1, h.shape[1]):
+        carry[:, index] = torch.addcmul(h[:, index - 1, -1], decay[:, index - 1, -1], carry[:, index - 1])
+    h.addcmul_(decay, carry.unsqueeze(2))
+    return h.reshape(groups, -1, width)[:, :length]
+
+
+def _routed(x: Tensor, routes: Sequence[int]) -> Tensor:
+    """(B,H,W,K,E) -> (K,B,L,E): each route's own slice in the order of its steps."""
+    out = []
+    for k, route in enumerate(routes):
+        tokens = (x[..., k, :].transpose(1, 2) if route % 2 else x[..., k, :]).flatten(1, 2)
+        out.append(tokens.flip(1) if route >= 2 else tokens)
+    return torch.stack(out)
+
+
+def _merged(y: Tensor, routes: Sequence[int], height: int, width: int) -> Tensor:
+    """(K,B,L,D) -> (B,H,W,D): the routes add up at their pixel."""
+    total = None
+    for k, route in enumerate(routes):
+        tokens = y[k].flip(1) if route >= 2 else y[k]
+        image = tokens.unflatten(1, (width, height)).transpose(1, 2) if route % 2 else tokens.unflatten(1, (height, width))
+        total = image if total is None else total + image
+    assert total is not None
+    return total
+
+
+def _selective_scan(
+    u: Tensor, x_dbl: Tensor, dt_weight: Tensor, dt_bias: Tensor, A: Tensor, D: Tensor, routes: Sequence[int], layout: str
+) -> Tensor:
+    dtype = torch.float64 if u.dtype == torch.float64 else torch.float32
+    u_in = u
+    u, x_dbl = u.to(dtype), x_dbl.to(dtype)
+    if layout == "first":
+        u, x_dbl = u.permute(0, 2, 3, 1), x_dbl.permute(0, 2, 3, 1)
+    (batch, height, width, d_inner), (k, rank), n = u.shape, dt_weight.shape[::2], A.shape[2]
+    dt, b, c = _routed(x_dbl.unflatten(-1, (k, rank + 2 * n)), routes).split([rank, n, n], dim=-1)
+    u_k = _routed(u.unsqueeze(3).expand(-1, -1, -1, k, -1), routes)
+    raw = torch.matmul(dt, dt_weight.to(dtype).transpose(1, 2).unsqueeze(1)) + dt_bias.to(dtype)[:, None, None]
+    delta = functional.softplus(raw)
+    decay = torch.exp(delta.unsqueeze(-1) * A.to(dtype)[:, None, None])
+    drive = (delta * u_k).unsqueeze(-1) * b.unsqueeze(3)
+    h = linear_scan(decay.flatten(3).flatten(0, 1), drive.flatten(3).flatten(0, 1))
+    h = h.view(k, batch, height * width, d_inner, n)
+    y = torch.einsum("kbldn,kbln->kbld", h, c) + D.to(dtype)[:, None, None] * u_k
+    merged = _merged(y, routes, height, width).to(u_in.dtype)
+    return merged.permute(0, 3, 1, 2).contiguous() if layout == "first" else merged.contiguous()
+
+
+@torch.library.custom_op("vmamba::selective_scan_2d", mutates_args=())
+def selective_scan_2d(
+    u: Tensor, x_dbl: Tensor, dt_weight: Tensor, dt_bias: Tensor, A: Tensor, D: Tensor, routes: Sequence[int], layout: str
+) -> Tensor:
+    """SelectiveScan2D(u, x_dbl, dt_weight, dt_bias, A, D) -> y, differentiable in its six tensors.
+
+    Args:
+        u: (B,H,W,D), or (B,D,H,W) if layout is "first".
+        x_dbl: (B,H,W,K*(R+2N)), per route [dt: R | B: N | C: N], stored at its pixel; (B,K*(R+2N),H,W) if "first".
+        dt_weight: (K,D,R).
+        dt_bias: (K,D).
+        A: (K,D,N), negative.
+        D: (K,D).
+        routes: K of 0 rows, 1 columns, 2 rows reversed, 3 columns reversed.
+        layout: "last" or "first", where the channels stand.
+
+    Returns:
+        y, shape and type of u.
+
+    Source: Gu and Dao, Mamba, arXiv 2312.00752, equations 2-4; Liu et al., VMamba, arXiv 2401.10166, section 4.2.
+    """
+    with torch.autocast(u.device.type, enabled=False):  # it would run the dt projection in 16 bits
+        return _selective_scan(u, x_dbl, dt_weight, dt_bias, A, D, routes, layout)
+
+
+@selective_scan_2d.register_fake
+def _(
+    u: Tensor, x_dbl: Tensor, dt_weight: Tensor, dt_bias: Tensor, A: Tensor, D: Tensor, routes: Sequence[int], layout: str
+) -> Tensor:
+    return torch.empty_like(u, memory_format=torch.contiguous_format)
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[:6])
+    ctx.routes, ctx.layout = inputs[6:]
+
+
+def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    # The forward is run again: its K scanned copies cost more memory than the second pass costs time.
+    with torch.enable_grad(), torch.autocast(grad.device.type, enabled=False):
+        inputs = [tensor.detach().requires_grad_() for tensor in ctx.saved_tensors]
+        y = _selective_scan(*inputs, ctx.routes, ctx.layout)
+        grads = torch.autograd.grad(y, inputs, grad)
+    return (*grads, None, None)
+
+
+selective_scan_2d.register_autograd(_backward, setup_context=_setup_context)

@@ -1,0 +1,72 @@
+"""Well-known classifiers behind the same two outputs as ours: what the students are measured against, on the same path.
+
+In: an image batch. Out: logits and the last map, channels last. The networks come from timm, without weights.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edge.errors import UsageError
+
+TIMM_NAMES = {
+    "resnet50": "resnet50",
+    "resnet18": "resnet18",
+    "swin_tiny": "swin_tiny_patch4_window7_224",
+    "convnextv2_tiny": "convnextv2_tiny",
+    "repvit_m1_0": "repvit_m1_0",
+    "efficientnet_b0": "efficientnet_b0",
+    "mobilenetv4_conv_small": "mobilenetv4_conv_small",
+}
+CHANNELS_LAST = ("swin_tiny",)  # the maps that timm already gives as (B,H,W,dim)
+TORCHVISION_SCHEMAS = (  # what torchvision's Python files extend at import; its binary defines them
+    ("torchvision::nms", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"),
+    ("torchvision::qnms", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"),
+)
+
+
+class Comparator(nn.Module):
+    """A timm network with our two outputs.
+
+    Args:
+        name: a key of `TIMM_NAMES`.
+        classes: number of classes.
+        in_channels: channels of the image.
+        drop_path: share of images that skip a residual branch while training, where the network has stochastic depth.
+
+    Raises:
+        UsageError: timm is not installed.
+    """
+
+    def __init__(self, name: str, classes: int, in_channels: int = 3, drop_path: float = 0.0) -> None:
+        super().__init__()
+        options: dict[str, Any] = {"num_classes": classes, "in_chans": in_channels}
+        if drop_path and name != "repvit_m1_0":  # the one without stochastic depth
+            options["drop_path_rate"] = drop_path
+        if name == "swin_tiny":
+            options["strict_img_size"] = False
+        self.channels_last = name in CHANNELS_LAST
+        self.net = _timm().create_model(TIMM_NAMES[name], pretrained=False, **options)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Classify: (B,C,S,S) -> logits (B,classes), features (B,h,w,dim), normalized as the network leaves them."""
+        last = self.net.forward_features(x)
+        return self.net.forward_head(last), last if self.channels_last else last.permute(0, 2, 3, 1)
+
+
+def _timm() -> ModuleType:
+    """timm, also where pip put a CUDA torchvision beside a CPU torch."""
+    try:
+        try:
+            importlib.import_module("torchvision")
+        except RuntimeError:  # "operator torchvision::nms does not exist": its binary did not load
+            for name, schema in TORCHVISION_SCHEMAS:
+                torch.library.define(name, schema)
+        return importlib.import_module("timm")
+    except ImportError as error:
+        raise UsageError(f"Comparators need timm: {error}.", 'pip install "vmamba-edge[train]"') from error

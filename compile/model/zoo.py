@@ -1,0 +1,46 @@
+"""Every model that has a name: name -> fresh torch module with outputs (logits, features)."""
+
+from __future__ import annotations
+
+import difflib
+
+from torch import nn
+
+from compile.model.comparators import TIMM_NAMES, Comparator
+from compile.model.students import SHAPES as STUDENT_SHAPES
+from compile.model.students import student_from_name
+from compile.model.vmamba import SHAPES as VMAMBA_SHAPES
+from compile.model.vmamba import vmamba_from_name
+from edge.errors import UsageError
+
+
+def model_names() -> tuple[str, ...]:
+    """All names, students first."""
+    students = (name + control for name in STUDENT_SHAPES for control in ("", "_noscan"))
+    return (*students, *VMAMBA_SHAPES, *TIMM_NAMES)
+
+
+def model_from_name(name: str, classes: int, in_channels: int = 1, drop_path: float | None = None) -> nn.Module:
+    """Build a model with fresh weights.
+
+    Args:
+        name: one of `model_names()`.
+        classes: number of classes, at least 1.
+        in_channels: channels of the input, 1 or 3.
+        drop_path: share of images that skip a residual branch while training, 0..1; None for the published rate of a
+            VMamba and 0 for the others.
+
+    Returns:
+        A module (B,C,S,S) -> logits (B,classes), last map (B,h,w,dim).
+
+    Raises:
+        UsageError: no model has that name, or a comparator is asked for without timm.
+    """
+    if name in VMAMBA_SHAPES:
+        return vmamba_from_name(name, classes, in_channels, drop_path)
+    if name in TIMM_NAMES:
+        return Comparator(name, classes, in_channels, drop_path or 0.0)
+    if name in model_names():
+        return student_from_name(name, classes, in_channels, drop_path or 0.0)
+    nearest = difflib.get_close_matches(name, model_names(), n=3, cutoff=0.4) or model_names()
+    raise UsageError(f"No model is called {name!r}.", f"Did you mean {', '.join(nearest)}?")

@@ -1,0 +1,182 @@
+"""The whole flow on one page: a model's name in, a signed bundle out. Every arrow is a file in the work folder.
+
+::
+
+    source  = weights or ONNX             -> FP32 ONNX            compile/source.py, export.py
+    smooth  = smoothed_from_onnx          -> same function        calibration/smoothing.py
+    table   = table_from_onnx             -> activation ranges    calibration/table.py
+    qdq     = qdq_from_onnx               -> canonical INT8       compile/quantize.py
+    engine  = cpu_from_qdq                -> what runs here       compile/lowerings/
+    decision, gate                        -> on this very engine  calibration/decision.py, gate.py
+    bundle  = bundle_from_engine          -> name.edge            compile/bundle.py
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.artifact import Artifact
+from calibration.dataset import Dataset
+from calibration.decision import decision_from_logits
+from calibration.gate import check_passed, gate_from_logits
+from calibration.inputs import batches_from_squares, logits_from_onnx, squares_from_dataset
+from calibration.smoothing import smoothed_from_onnx
+from calibration.table import load_table, table_from_onnx
+from compile.bundle import Engine, Evidence, Release, bundle_from_engine
+from compile.job import Compiled, Job
+from compile.lowerings.cpu import cpu_from_qdq
+from compile.lowerings.fp16_weights import fp16_weights_from_onnx
+from compile.quantize import qdq_from_onnx
+from compile.source import Source, source_from_job
+from compile.stages import Stages
+from edge.errors import UsageError
+from edge.manifest import CalibrationFacts
+from edge.signature import SigningKey
+
+
+def compiled_from_job(job: Job, signer: SigningKey, progress: Callable[[str, float], None]) -> Compiled:
+    """Compile a model.
+
+    Args:
+        job: what to compile, for whom, with which images.
+        signer: signs the bundle.
+        progress: told the stage and what of it is done, 0..1.
+
+    Returns:
+        The bundle with what was measured on it. Nothing is written at the output unless every stage succeeded.
+
+    Raises:
+        UsageError: an unknown model, or no gate image that calibration has not seen.
+        InputError: an image, label table, weight file or graph that cannot be used.
+        GateError: the engine does not answer as the float model does.
+        MachineError: a file cannot be written.
+    """
+    stages = Stages(job.work, progress)
+    source = source_from_job(job, stages)
+    preprocess = source.spec.preprocess
+    calibration = squares_from_dataset(job.calibration, preprocess, progress)
+    gate_data = unseen(job.gate_data, job.calibration)
+    gate_squares = squares_from_dataset(gate_data, preprocess, progress)
+
+    engine, table = engine_from_source(source, calibration, job, stages)
+
+    progress("decision", 0.0)
+    run = partial(logits_from_onnx, preprocess=preprocess, threads=job.threads, batch=batch_of(source))
+    labels, rejects = source.spec.labels, source.spec.reject_labels
+    held_out = run(engine.lowered.path, calibration)
+    decision = decision_from_logits(held_out, [s.label for s in job.calibration.samples], labels, rejects)
+
+    progress("gate", 0.0)
+    reference, answers = (run(file.path, gate_squares) for file in (source.model, engine.lowered))
+    truth = [sample.label for sample in gate_data.samples]
+    gate = gate_from_logits(reference, answers, truth, labels, rejects, skipped=job.max_drop is None)
+    if job.max_drop is not None:
+        check_passed(gate, job.max_drop)
+
+    progress("bundle", 0.0)
+    methods = tuple(sorted({r.method for r in load_table(table.path).ranges.values()})) if table else ()
+    facts = CalibrationFacts(job.calibration.digest, len(calibration), methods)
+    evidence = Evidence(decision, gate, facts, gate_squares, reference)
+    documents = {"card.md": source.card, **attribution(gate_data)}
+    if table:
+        documents["table.json"] = table.path.read_bytes()
+    release = Release(job.output.stem, job.release, job.created, source.sha256)
+    bundle = bundle_from_engine(engine, evidence, source.spec, release, documents, signer, job.output)
+    progress("bundle", 1.0)
+    return Compiled(bundle, source.spec.name, gate, decision, stages.artifacts, stages.seconds, source.messages)
+
+
+def engine_from_source(
+    source: Source, calibration: NDArray[np.uint8], job: Job, stages: Stages
+) -> tuple[Engine, Artifact | None]:
+    """Quantize and lower a float model.
+
+    Args:
+        source: the float model.
+        calibration: (M,S,S) uint8.
+        job: precision, target and CPU.
+        stages: keeps the files.
+
+    Returns:
+        The engine, and its calibration table if it has one.
+    """
+    model = source.model
+    if job.precision == "fp32":
+        return Engine(model, model, "fp32", "cpu"), None
+    if job.precision == "fp16":
+        halved = stages.run(
+            "fp16 weights", "model.fp16.onnx", {"model": model.sha256}, lambda path: fp16_weights_from_onnx(model, path)
+        )
+        return Engine(halved, halved, "fp16", "cpu"), None
+    batches = partial(_batches, calibration, source)
+    images = {"images": hashlib.sha256(calibration.tobytes()).hexdigest()}
+    smooth = stages.run(
+        "smooth",
+        "smooth.onnx",
+        {"model": model.sha256, **images},
+        lambda path: smoothed_from_onnx(
+            model, batches, path, threads=job.threads, progress=stages.progress, expected_images=len(calibration)
+        ),
+    )
+    table = stages.run(
+        "calibrate",
+        "table.json",
+        {"smooth": smooth.sha256, **images},
+        lambda path: table_from_onnx(
+            smooth,
+            batches,
+            path,
+            images["images"],
+            threads=job.threads,
+            progress=stages.progress,
+            expected_images=len(calibration),
+        ),
+    )
+    made_from = {"smooth": smooth.sha256, "table": table.sha256}
+    qdq = stages.run("quantize", "qdq.onnx", made_from, lambda path: qdq_from_onnx(smooth, table, path))
+    lowered = stages.run(
+        "lower",
+        "cpu.onnx",
+        {"qdq": qdq.sha256, "table": table.sha256, "saturates": str(job.saturates)},
+        lambda path: cpu_from_qdq(qdq, table, path, reduce_range=job.saturates),
+    )
+    return Engine(qdq, lowered, "int8", "cpu"), table
+
+
+def unseen(gate_data: Dataset, calibration: Dataset) -> Dataset:
+    """The gate images whose bytes are not among the calibration images.
+
+    Raises:
+        UsageError: none is left.
+    """
+    seen = {hashlib.sha256(calibration.path(s).read_bytes()).digest() for s in calibration.samples}
+    fresh = [s for s in gate_data.samples if hashlib.sha256(gate_data.path(s).read_bytes()).digest() not in seen]
+    if not fresh:
+        raise UsageError(
+            "Every gate image is also a calibration image.", "Give --gate-data images that calibration does not use."
+        )
+    return replace(gate_data, samples=tuple(fresh))
+
+
+def attribution(dataset: Dataset) -> dict[str, bytes]:
+    """The attribution that must go wherever the dataset's images go, if it comes with one."""
+    path = dataset.root / "ATTRIBUTION.md"
+    return {"ATTRIBUTION.md": path.read_bytes()} if path.is_file() else {}
+
+
+def batch_of(source: Source) -> int:
+    """Images a run: 1 for a foreign graph with a fixed batch, else 8."""
+    from calibration.graph import graph_from_model, load_model
+
+    graph = graph_from_model(load_model(source.model.path))
+    return graph.shapes[graph.inputs[0]][0] or 8
+
+
+def _batches(squares: NDArray[np.uint8], source: Source) -> Iterator[NDArray[np.float32]]:
+    return batches_from_squares(squares, source.spec.preprocess, batch_of(source))

@@ -1,0 +1,26 @@
+"""`edge doctor`: what this machine can build and run."""
+
+from __future__ import annotations
+
+from edge.commands.terminal import AsJson, show_json, show_table, user_keyring
+from edge.errors import DeviceError
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Show what this machine can build and run, and the line that installs what is missing."""
+    from edge.doctor import findings_from_machine
+    from edge.record import json_from_record
+
+    findings = findings_from_machine(user_keyring())
+    if as_json:
+        show_json({"findings": json_from_record(findings)})
+    else:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table("", "status", "found", "to get it")
+        for finding in findings:
+            table.add_row(*(Text(cell) for cell in (finding.name, finding.status, finding.detail, finding.cure)))
+        show_table(table)
+    if broken := [finding for finding in findings if finding.status == "broken"]:
+        raise DeviceError(f"{broken[0].name}: {broken[0].detail}.", broken[0].cure)

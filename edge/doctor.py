@@ -1,0 +1,156 @@
+"""What this machine can build and run, and the line that installs what is missing.
+
+Every check looks without changing anything; `findings_from_machine` is the list of them.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import edge
+from edge.cpu import load_cpu
+from edge.errors import EdgeError
+from edge.keyring import Keyring
+
+DISTRIBUTION = "vmamba-edge"
+TOP_LEVEL = ("edge", "compile", "calibration", "firmware_bridge")
+OLDEST_ORT = (1, 17)  # first whose custom-op interface the native kernels use
+COMPILERS = ("c++", "g++", "clang++")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        name: what.
+        status: "ok", "missing" (something optional), or "broken" (the runtime cannot work so).
+        detail: what was found.
+        cure: command that helps, empty when ok.
+    """
+
+    name: str
+    status: str
+    detail: str
+    cure: str = ""
+
+
+def findings_from_machine(keyring: Keyring) -> tuple[Finding, ...]:
+    """Look at everything.
+
+    Args:
+        keyring: this user's.
+    """
+    return (
+        _python(),
+        _onnxruntime(),
+        _cpu(),
+        *_extras(),
+        _program("compiler", COMPILERS, "apt install g++", "native CPU kernels; without it the slower local function"),
+        _program("nvcc", ("nvcc",), "on a Jetson: apt install cuda-toolkit", "CUDA kernels"),
+        _module("tensorrt", "on a Jetson: apt install python3-libnvinfer libnvinfer-dev", "TensorRT engines"),
+        _keyring(keyring),
+        *(_owner(name, importlib.metadata.packages_distributions()) for name in TOP_LEVEL),
+    )
+
+
+def _python() -> Finding:
+    return Finding("python", "ok", f"{platform.python_version()}, vmamba-edge {edge.__version__}")
+
+
+def _onnxruntime() -> Finding:
+    name, cure = "onnxruntime", "pip install -U onnxruntime"
+    try:
+        import onnxruntime
+    except ImportError as error:
+        return Finding(name, "broken", str(error).splitlines()[0], cure)
+    version = str(onnxruntime.__version__)
+    is_old = tuple(int(number) for number in re.findall(r"\d+", version)[:2]) < OLDEST_ORT
+    return Finding(name, "broken", f"{version} is too old", cure) if is_old else Finding(name, "ok", version)
+
+
+def _cpu() -> Finding:
+    cpu = load_cpu()
+    detail = f"{cpu.machine} {cpu.model}".strip()
+    if cpu.machine != "x86_64":
+        return Finding("cpu", "ok", detail)
+    known = [flag for flag in ("avx2", "avx512f", "avx_vnni", "avx512_vnni") if flag in cpu.features]
+    cure = "" if cpu.has_vnni else "none: compile on this machine, so that 7-bit weights are chosen"
+    return Finding("cpu", "ok" if cpu.has_vnni else "missing", f"{detail}: {', '.join(known) or 'no AVX2'}", cure)
+
+
+def _extras() -> Iterator[Finding]:
+    try:
+        lines = importlib.metadata.requires(DISTRIBUTION) or []
+    except importlib.metadata.PackageNotFoundError:
+        yield Finding("distribution", "missing", "runs from a source folder, not installed", "pip install -e .")
+        return
+    for extra, packages in packages_from_requirements(lines).items():
+        absent = [package for package in packages if not _is_installed(package)]
+        cure = f"pip install '{DISTRIBUTION}[{extra}]'" if absent else ""
+        detail = f"without {', '.join(absent)}" if absent else ", ".join(packages)
+        yield Finding(f"extra {extra}", "missing" if absent else "ok", detail, cure)
+
+
+def packages_from_requirements(lines: list[str]) -> dict[str, list[str]]:
+    """Extra -> packages, from a distribution's requirement lines; extras that name other extras are left to those."""
+    table: dict[str, list[str]] = {}
+    for line in lines:
+        name, extra = re.match(r"[A-Za-z0-9._-]+", line), re.search(r"extra\s*==\s*['\"]([^'\"]+)", line)
+        if name and extra and name[0] != DISTRIBUTION:
+            table.setdefault(extra[1], []).append(name[0])
+    return table
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _program(name: str, commands: tuple[str, ...], cure: str, purpose: str) -> Finding:
+    found = next((path for command in commands if (path := shutil.which(command))), None)
+    return Finding(name, "ok", found) if found else Finding(name, "missing", f"for {purpose}", cure)
+
+
+def _module(name: str, cure: str, purpose: str) -> Finding:
+    if importlib.util.find_spec(name) is None:
+        return Finding(name, "missing", f"for {purpose}", cure)
+    return Finding(name, "ok", importlib.metadata.version(name) if _is_installed(name) else "found")
+
+
+def _keyring(keyring: Keyring) -> Finding:
+    try:
+        keys = keyring.keys()
+    except EdgeError as error:
+        return Finding("keyring", "broken", error.cause, error.cure)
+    trusted = sum(key.state == "trusted" for key in keys)
+    detail = f"{keyring.home}: {trusted} trusted, {len(keys) - trusted} revoked"
+    if not trusted:
+        return Finding("keyring", "missing", detail, "edge key trust FILE, or let edge compile make a development key")
+    return Finding("keyring", "ok", detail)
+
+
+def _owner(name: str, owners: Mapping[str, list[str]]) -> Finding:
+    strangers = sorted(set(owners.get(name, [])) - {DISTRIBUTION})
+    if strangers:
+        return Finding(f"package {name}", "broken", f"also in {strangers[0]}", f"pip uninstall {strangers[0]}")
+    spec = importlib.util.find_spec(name)
+    places = [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []
+    ours = Path(edge.__file__).parent.parent
+    if not places:
+        return Finding(f"package {name}", "missing", "not found", f"pip install {DISTRIBUTION}")
+    if ours not in {place.parent for place in places}:
+        return Finding(
+            f"package {name}", "broken", f"found in {places[0]}", "Install into a virtual environment of its own"
+        )
+    return Finding(f"package {name}", "ok", str(places[0]))

@@ -1,0 +1,53 @@
+"""Files that are never half-written: bytes in, a complete file out, or none."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from edge.errors import MachineError
+
+
+def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write a file whole or not at all: temporary name in the same folder, fsync, replace.
+
+    Args:
+        path: where the file shall lie; its folder is made.
+        data: what it shall hold.
+        mode: permission bits.
+
+    Raises:
+        MachineError: the folder cannot be written or the disk is full; nothing is left behind.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, mode)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise MachineError(
+            f"{path} cannot be written: {error.strerror}.", "Free some space or choose a folder you may write to."
+        ) from error
+
+
+def sha256_from_bytes(data: bytes) -> str:
+    """Hexadecimal SHA-256 of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_from_file(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file, read in pieces of 1 MiB."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

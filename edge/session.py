@@ -1,0 +1,183 @@
+"""A bundle at work: path in, `Session` out; frame in, `Prediction` out.
+
+::
+
+    path -> bytes -> Bundle        size, signature, digests, schema      edge/bundle.py, keyring.py
+                  -> no rollback                                         edge/releases.py
+                  -> runs here?    version, CPU features                 edge/compatibility.py
+                  -> Backend       the model is parsed only now          edge/backends/
+                  -> gate frames   answers as the float model            edge/gate.py
+
+    frame -> unfit? -> input -> logits -> Prediction                     quality.py, preprocess.py, postprocess.py
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import edge
+from edge.backends import Backend
+from edge.bundle import Bundle
+from edge.compatibility import check_compatible
+from edge.cpu import Cpu, load_cpu
+from edge.errors import GateError, UsageError
+from edge.gate import LOAD_FRAMES, check_gate, gate_from_bundle
+from edge.keyring import Keyring, home_from_environment
+from edge.loading import load_bundle, notices_from_bundle
+from edge.manifest import Manifest
+from edge.postprocess import prediction_from_logits
+from edge.prediction import Prediction
+from edge.preprocess import input_from_frame
+from edge.quality import check_frame, unfit_from_frame
+from edge.releases import Releases
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CPU_MODEL = "model.cpu.onnx"  # lowered for ONNX Runtime on a CPU
+CANONICAL_MODEL = "model.qdq.onnx"  # runs anywhere, slower
+BACKENDS = ("auto", "ort", "null")
+
+
+class Session:
+    """A loaded engine with everything it needs to answer; close it, or use it in a `with` statement.
+
+    Attributes:
+        manifest: what the bundle says about itself.
+        digest: hexadecimal; names exactly this bundle.
+        notices: what a person must be told at each start.
+        gate_error: largest error on the gate frames answered at load, see `edge.gate.errors_from_logits`.
+    """
+
+    def __init__(self, bundle: Bundle, backend: Backend, notices: tuple[str, ...], gate_error: float) -> None:
+        self.manifest: Manifest = bundle.manifest
+        self.digest: str = bundle.digest
+        self.notices: tuple[str, ...] = notices
+        self.gate_error: float = gate_error
+        self._backend: Backend | None = backend
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def backend(self) -> str:
+        """What runs the network, with its version."""
+        return self._open().name
+
+    def classify(self, frame: NDArray[np.uint8]) -> Prediction:
+        """Answer one frame.
+
+        Args:
+            frame: uint8 (H,W), or (H,W,3) in RGB order, 0..255.
+
+        Raises:
+            ImageError: the frame has another type or shape.
+            GateError: the engine's answer is not finite.
+        """
+        started = time.perf_counter()
+        check_frame(frame)
+        manifest = self.manifest
+        unfit = unfit_from_frame(frame, manifest.input_checks)
+        logits = self._open().logits_from_input(input_from_frame(frame, manifest.preprocess))[0]
+        if not np.isfinite(logits).all():
+            raise GateError("The engine's answer is not a finite number.", "Run edge verify on the bundle.")
+        latency_ms = (time.perf_counter() - started) * 1e3
+        return prediction_from_logits(
+            logits, manifest.label_ids, manifest.reject_labels, manifest.decision, unfit, latency_ms
+        )
+
+    def features(self, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The network's last map for one frame.
+
+        Args:
+            frame: uint8 (H,W), or (H,W,3) in RGB order, 0..255.
+
+        Returns:
+            (h,w,D).
+
+        Raises:
+            ImageError: the frame has another type or shape.
+        """
+        check_frame(frame)
+        maps = self._open().features_from_input(input_from_frame(frame, self.manifest.preprocess))
+        return np.asarray(maps[0])
+
+    def close(self) -> None:
+        """Free the engine; a second call does nothing."""
+        if self._backend is not None:
+            self._backend.close()
+            self._backend = None
+
+    def _open(self) -> Backend:
+        if self._backend is None:
+            raise UsageError("The session is closed.", "Open another one with open_session.")
+        return self._backend
+
+
+def open_session(
+    path: Path | str,
+    *,
+    threads: int = 2,
+    keyring: Keyring | None = None,
+    backend: str = "auto",
+    spin: bool = False,
+    gate_frames: int = LOAD_FRAMES,
+) -> Session:
+    """Verify a bundle, load its engine and let it answer gate frames.
+
+    Args:
+        path: of the `.edge` file.
+        threads: of the engine, 1..256.
+        keyring: the keys to trust; None: this user's, the one the command line uses.
+        backend: "auto", "ort" or "null".
+        spin: idle threads keep their core busy; faster only where nothing else runs.
+        gate_frames: how many gate frames to answer now, at least 1.
+
+    Raises:
+        TrustError: signature, digest, key or release that must not be trusted.
+        DeviceError: the bundle does not fit this device or runtime.
+        GateError: the engine does not answer as the float model.
+        InputError: there is no such file.
+        UsageError: an argument makes no sense.
+    """
+    if backend not in BACKENDS:
+        raise UsageError(f"There is no backend {backend!r}.", f"Choose one of: {', '.join(BACKENDS)}.")
+    if threads < 1 or gate_frames < 1:
+        raise UsageError("threads and gate_frames must be at least 1.", "Give 1 or more.")
+    keyring = keyring or Keyring(home_from_environment(os.environ))
+    bundle = load_bundle(Path(path), keyring)
+    manifest, releases = bundle.manifest, Releases(keyring.home)
+    releases.check(manifest.name, manifest.release)
+    cpu = load_cpu()
+    check_compatible(manifest, edge.__version__, cpu)
+    notices = notices_from_bundle(bundle, keyring.key_from_fingerprint(bundle.fingerprint))
+    engine = _backend_from_bundle(bundle, backend, threads, spin, cpu)
+    try:
+        error = check_gate(engine, gate_from_bundle(bundle), manifest, gate_frames)
+        if not releases.record(manifest.name, manifest.release):
+            notices = (*notices, "The keyring is read-only: this device cannot remember which release it has seen.")
+    except BaseException:
+        engine.close()
+        raise
+    return Session(bundle, engine, notices, error)
+
+
+def _backend_from_bundle(bundle: Bundle, backend: str, threads: int, spin: bool, cpu: Cpu) -> Backend:
+    if backend == "null":
+        from edge.backends.null import NullBackend
+
+        return NullBackend(len(bundle.manifest.labels))
+    from edge.backends.ort import ort_from_model
+
+    prefix = f"native/{cpu.machine}/"
+    libraries = [bundle.part(name) for name in bundle.parts if name.startswith(prefix) and name.endswith(".so")]
+    model = bundle.part(CPU_MODEL if CPU_MODEL in bundle.parts else CANONICAL_MODEL)
+    return ort_from_model(model, threads, spin, libraries)
