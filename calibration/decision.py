@@ -1,7 +1,7 @@
 """The stage decision_from_engine: an engine's logits on held-out images -> temperature and acceptance threshold.
 
-The engine is measured, not the float model: quantization moves probabilities. The images must be ones that neither training
-nor the gate uses.
+The engine is measured, not the float model: quantization moves probabilities. The images must be ones that neither
+training nor the gate uses.
 """
 
 from __future__ import annotations

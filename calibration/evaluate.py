@@ -12,7 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.dataset import Dataset
-from calibration.metrics import Scores, confusion_from_answers, f1_from_confusion, interval_by_patient, scores_from_probabilities
+from calibration.metrics import (
+    Scores,
+    confusion_from_answers,
+    f1_from_confusion,
+    interval_by_patient,
+    scores_from_probabilities,
+)
 from edge.errors import LabelsError
 from edge.prediction import Prediction
 from edge.session import Session
@@ -71,7 +77,7 @@ class Evaluation:
     @property
     def answers(self) -> NDArray[np.int64]:
         """(M,) number of the most probable plane."""
-        return self.probabilities.argmax(1)
+        return np.asarray(self.probabilities.argmax(1), np.int64)
 
 
 def evaluation_from_session(

@@ -101,7 +101,7 @@ def constant(model: ModelProto, name: str, values: NDArray[Any]) -> str:
     tensor = next((tensor for tensor in model.graph.initializer if tensor.name == name), None)
     if tensor is None:
         tensor = model.graph.initializer.add()
-    tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values), name))
+    tensor.CopyFrom(numpy_helper.from_array(np.asarray(values, order="C"), name))
     return name
 
 

@@ -40,7 +40,9 @@ def squares_from_dataset(
     return squares
 
 
-def batches_from_squares(squares: NDArray[np.uint8], preprocess: Preprocess, batch: int = BATCH) -> Iterator[NDArray[np.float32]]:
+def batches_from_squares(
+    squares: NDArray[np.uint8], preprocess: Preprocess, batch: int = BATCH
+) -> Iterator[NDArray[np.float32]]:
     """(M,S,S) -> batches (b,C,S,S), b <= batch."""
     for start in range(0, len(squares), batch):
         yield np.concatenate([input_from_square(square, preprocess) for square in squares[start : start + batch]])

@@ -14,6 +14,7 @@ from calibration.graph import Graph, attribute
 if TYPE_CHECKING:
     from onnx import NodeProto
 
+FLOAT = 1  # onnx.TensorProto.FLOAT
 MIN_CHANNELS = 16  # below this the INT8 kernels of TensorRT lose to float; the rule of nvidia-modelopt
 
 
@@ -75,7 +76,9 @@ def _layer(node: NodeProto, graph: Graph) -> Layer | None:
         return None
     source, weight = node.input[:2]
     bias = node.input[2] if len(node.input) > 2 and node.input[2] else None
-    if weight not in graph.constants or source in graph.constants or (bias and bias not in graph.constants):
+    if weight not in graph.constants or graph.constants[weight].data_type != FLOAT or source in graph.constants:
+        return None
+    if bias and bias not in graph.constants:
         return None
     dims = graph.constants[weight].dims
     if node.op_type == "Conv":

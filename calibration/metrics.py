@@ -64,7 +64,9 @@ def confusion_from_answers(
     Returns:
         (C,C), rows the truth.
     """
-    return np.bincount(truth * classes + answers, weights, classes * classes).reshape(classes, classes).astype(np.float64)
+    return (
+        np.bincount(truth * classes + answers, weights, classes * classes).reshape(classes, classes).astype(np.float64)
+    )
 
 
 def f1_from_confusion(confusion: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -95,7 +97,7 @@ def scores_from_probabilities(
     total, hits = confusion.sum(), np.diag(confusion)
     support, answered = confusion.sum(1), confusion.sum(0)
     per_class = []
-    for index in np.flatnonzero(support):
+    for index in (int(number) for number in np.flatnonzero(support)):
         negatives = total - support[index]
         false_alarms = answered[index] - hits[index]
         per_class.append(

@@ -47,6 +47,14 @@ class _Site:
     layers: tuple[Layer, ...]
 
 
+@dataclass(frozen=True)
+class _Tokens:
+    """Largest magnitude of each channel (channels,), and some tokens (rows, channels)."""
+
+    amax: NDArray[np.float32]
+    rows: NDArray[np.float32]
+
+
 def smoothed_from_onnx(
     model: Artifact,
     batches: Batches,
@@ -77,26 +85,37 @@ def smoothed_from_onnx(
     """
     graph = graph_from_model(load_model(model.path))
     sites = _sites(graph)
-    inputs = {site.norm.output[0]: site.layers[0].input for site in sites}
-    amax: dict[str, NDArray[np.float32]] = {}
-    rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in inputs}
+    seen = _seen(graph, sites, batches, threads, progress, expected_images) if sites else {}
+    for site in sites:
+        _fold(site, graph, _strengths(site, graph, seen[site.norm.output[0]], alphas))
+    drop_unused_constants(graph.model)
+    return save_model(graph.model, path, {"model": model.sha256})
+
+
+def _seen(
+    graph: Graph,
+    sites: list[_Site],
+    batches: Batches,
+    threads: int,
+    progress: Callable[[str, float], None] | None,
+    expected_images: int,
+) -> dict[str, _Tokens]:
+    """What each LayerNormalization puts out over all images."""
+    seen: dict[str, _Tokens] = {}
     images = 0
-    for batch, values in activations_from_model(graph.model, inputs, batches, threads):
+    for batch, values in activations_from_model(graph.model, [s.norm.output[0] for s in sites], batches, threads):
         images += batch
         for name, value in values.items():
             tokens = value.reshape(-1, value.shape[-1])
-            seen = np.abs(tokens).max(axis=0)
-            amax[name] = np.maximum(seen, amax.get(name, seen))
-            rows[name].append(tokens[:: max(1, len(tokens) // SAMPLE_ROWS)])
+            amax = np.abs(tokens).max(axis=0)
+            before = seen.get(name, _Tokens(amax, tokens[:0]))
+            rows = np.concatenate([before.rows, tokens[:: max(1, len(tokens) // SAMPLE_ROWS)]])
+            seen[name] = _Tokens(np.maximum(before.amax, amax), rows)
         if progress:
             progress("smooth", min(1.0, images / max(expected_images, images)))
-    if sites and not images:
+    if not images:
         raise UsageError("No calibration image was given.", "Give some images of the train split.")
-    for site in sites:
-        name = site.norm.output[0]
-        _fold(site, graph, _strengths(site, graph, amax[name], np.concatenate(rows[name]), alphas))
-    drop_unused_constants(graph.model)
-    return save_model(graph.model, path, {"model": model.sha256})
+    return seen
 
 
 def _sites(graph: Graph) -> list[_Site]:
@@ -135,31 +154,24 @@ def _keeps_last_axis(node: NodeProto, graph: Graph) -> bool:
     return int(graph.array(node.input[1])[-1]) == shape[-1]
 
 
-def _strengths(
-    site: _Site, graph: Graph, amax: NDArray[np.float32], rows: NDArray[np.float32], alphas: Sequence[float]
-) -> NDArray[np.float32]:
+def _strengths(site: _Site, graph: Graph, seen: _Tokens, alphas: Sequence[float]) -> NDArray[np.float32]:
     """s of the alpha with the least INT8 error, (channels,)."""
     weights = [_channels_first(layer, graph.array(layer.weight)) for layer in site.layers]
-    weight_amax = np.max([np.abs(weight).max(axis=1) for weight in weights], axis=0)
-    candidates = [np.ones_like(amax)]
+    weight_amax = np.maximum(np.max([np.abs(weight).max(axis=1) for weight in weights], axis=0), SMALLEST)
+    candidates = [np.ones_like(seen.amax)]
     for alpha in alphas:
-        strength = np.maximum(amax, SMALLEST) ** alpha / np.maximum(weight_amax, SMALLEST) ** (1 - alpha)
+        strength = np.maximum(seen.amax, SMALLEST) ** alpha / weight_amax ** (1 - alpha)
         candidates.append(np.clip(strength, *STRENGTH_LIMITS).astype(np.float32))
-    errors = [_int8_error(weights, rows, amax, strength) for strength in candidates]
+    errors = [_int8_error(weights, seen, strength) for strength in candidates]
     return candidates[int(np.argmin(errors))]
 
 
-def _int8_error(
-    weights: list[NDArray[np.float32]],
-    rows: NDArray[np.float32],
-    amax: NDArray[np.float32],
-    strength: NDArray[np.float32],
-) -> float:
+def _int8_error(weights: list[NDArray[np.float32]], seen: _Tokens, strength: NDArray[np.float32]) -> float:
     """Mean square of what INT8 changes in x W for all the layers, each relative to its output."""
     total = 0.0
-    coarse = rounded(rows / strength, float((amax / strength).max()) or 1.0)
+    coarse = rounded(seen.rows / strength, max(float((seen.amax / strength).max()), SMALLEST))
     for weight in weights:
-        expected = rows @ weight
+        expected = seen.rows @ weight
         scaled = weights_from_int8(*int8_from_weights(weight * strength[:, None], 1, "of a linear layer"), 1)
         total += float(np.square(coarse @ scaled - expected).mean() / max(float(expected.var()), SMALLEST**2))
     return total

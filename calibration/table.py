@@ -23,7 +23,7 @@ from calibration.graph import Graph, graph_from_model, load_model
 from calibration.layers import Layer, conv_result, int8_layers
 from calibration.observers import METHODS, Histogram, empty_histogram, updated
 from calibration.output_error import best_range, output_errors
-from edge.errors import InputError, UsageError
+from edge.errors import InputError, ModelError, UsageError
 from edge.files import write_atomic
 
 SCHEMA = 1
@@ -96,13 +96,15 @@ def table_from_onnx(
 
     Raises:
         UsageError: no such method, or no image.
-        ModelError: the graph cannot be run, or an activation or weight is not finite.
+        ModelError: the graph cannot be run, has no layer for INT8, or a weight or activation is not finite.
         MachineError: the file cannot be written.
     """
     if method != AUTO and method not in METHODS:
         raise UsageError(f"No calibration method is called {method!r}.", f"Use one of {', '.join((AUTO, *METHODS))}.")
     graph = graph_from_model(load_model(model.path))
     readers = _readers(graph)
+    if not readers:
+        raise ModelError("The graph has no layer that INT8 could serve.", "Compile it with --precision fp32 or fp16.")
     images, seen = 0, {name: _Seen(empty_histogram(), []) for name in readers}
     for batch, values in activations_from_model(graph.model, readers, batches, threads):
         images += batch

@@ -1,4 +1,4 @@
-"""The stage bundle_from_engine: an engine that passed its gate, with everything a device needs to trust and run it -> name.edge."""
+"""The stage bundle_from_engine: an engine with everything a device needs to trust and run it -> name.edge."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edge.bundle import bytes_from_parts
 from edge.decision import Decision
 from edge.files import write_atomic
 from edge.gate import FRAMES_PART, LOGITS_PART
-from edge.manifest import SCHEMA, RESEARCH_USE, CalibrationFacts, Coverage, Gate, Label, Manifest, ModelFacts
+from edge.manifest import RESEARCH_USE, SCHEMA, CalibrationFacts, Coverage, Gate, Label, Manifest, ModelFacts
 from edge.protocol import load_protocol
 from edge.quality import CHECKS
 from edge.session import CANONICAL_MODEL, CPU_MODEL
@@ -140,7 +140,9 @@ def _manifest(engine: Engine, evidence: Evidence, spec: ModelSpec, release: Rele
         model=ModelFacts(spec.name, spec.parameters, spec.macs, release.source_sha256),
         labels=_labels(spec.labels, spec.protocol),
         reject_labels=spec.reject_labels,
-        protocol=load_protocol(spec.protocol).coverage_from_labels(spec.labels) if spec.protocol else Coverage("", (), ()),
+        protocol=load_protocol(spec.protocol).coverage_from_labels(spec.labels)
+        if spec.protocol
+        else Coverage("", (), ()),
         preprocess=spec.preprocess,
         precision=engine.precision,
         target=engine.target,

@@ -97,6 +97,7 @@ def _fold_batch_norms(model: ModelProto) -> None:
         if (
             conv is None
             or conv.op_type != "Conv"
+            or len(node.output) > 1  # training form
             or graph.only_consumer(conv.output[0]) is None
             or not all(name in graph.constants for name in (*conv.input[1:], *node.input[1:]))
         ):

@@ -1,4 +1,4 @@
-"""`edge compile` and `edge train`: parse, call one function, print one result."""
+"""`edge compile`: parse, call one function, show one result."""
 
 from __future__ import annotations
 
@@ -33,17 +33,16 @@ CROP = Annotated[str, typer.Option("--crop", help="none, or sector for full scan
 KEY = Annotated[Optional[str], typer.Option("--key", help="Name of the signing key; else a development key.")]
 RELEASE = Annotated[Optional[int], typer.Option("--release", help="Anti-rollback number.", min=0)]
 THREADS = Annotated[int, typer.Option("--threads", help="Threads of ONNX Runtime.", min=1)]
-EXPLAIN = Annotated[Optional[Path], typer.Option("--explain", help="Folder for the stages' files and a page on every layer.")]
+EXPLAIN = Annotated[
+    Optional[Path], typer.Option("--explain", help="Folder for the stages' files and a page on every layer.")
+]
 WORK = Annotated[Optional[Path], typer.Option("--work", help="Folder of the stages' files, used again by a later run.")]
 JSON = Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Mount `compile` and `train`."""
+    """Mount `compile`."""
     app.command("compile")(compile_model)
-    from compile.training.cli import train
-
-    app.command("train")(train)
 
 
 def compile_model(
@@ -68,7 +67,7 @@ def compile_model(
     as_json: JSON = False,
 ) -> None:
     """Compile a model into a signed bundle: quantize, lower, measure, and refuse what lost accuracy."""
-    from compile.terminal import progress_bar
+    from edge.commands.progress import progress_bar
     from edge.keyring import Keyring, home_from_environment
     from edge.releases import Releases
 
@@ -85,7 +84,9 @@ def compile_model(
         return
     from compile.pipeline import compiled_from_job
 
-    job = _job(model, output, calibration, gate_data, None if no_gate else gate, precision, labels, number, threads, work)
+    job = _job(
+        model, output, calibration, gate_data, None if no_gate else gate, precision, labels, number, threads, work
+    )
     job = _with_preprocess(job, size, mean, std, crop)
     with progress_bar(as_json) as progress:
         compiled = compiled_from_job(job, signer, progress)
@@ -162,9 +163,13 @@ def _labels(path: Path | None) -> tuple[str, ...]:
     try:
         names = tuple(line.strip() for line in path.read_text("utf-8").splitlines() if line.strip())
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The labels file {path} cannot be read: {error}.", "Give a UTF-8 file, one name a line.") from error
+        raise UsageError(
+            f"The labels file {path} cannot be read: {error}.", "Give a UTF-8 file, one name a line."
+        ) from error
     if len(set(names)) != len(names) or not names:
-        raise UsageError(f"The labels file {path} is empty or names a class twice.", "Give each class once, one a line.")
+        raise UsageError(
+            f"The labels file {path} is empty or names a class twice.", "Give each class once, one a line."
+        )
     return names
 
 
@@ -213,7 +218,8 @@ def _gate_line(compiled: Compiled) -> str:
     if gate.f1_float is None or gate.f1_engine is None or gate.drop is None:
         figures = f"F1 not assessed (no labelled plane), {agreement}"
     else:
-        figures = f"macro-F1 {gate.f1_float:.4f} float, {gate.f1_engine:.4f} engine, drop {gate.drop:+.2f} points, {agreement}"
+        f1 = f"macro-F1 {gate.f1_float:.4f} float, {gate.f1_engine:.4f} engine"
+        figures = f"{f1}, drop {gate.drop:+.2f} points, {agreement}"
     return f"gate{' (skipped)' if gate.skipped else ''}: {figures} on {gate.n} images"
 
 

@@ -39,7 +39,7 @@ def _page(compiled: Compiled) -> str:
     lines = [
         f"# {compiled.name}: how it was compiled",
         "",
-        "Error: of the worst layer that reads the tensor, in units of that layer's output, on a few calibration images.",
+        "Error: of the worst layer that reads the tensor, in units of that layer's output, on a few images.",
         "",
         "| tensor | range +- | method | error |",
         "|---|---|---|---|",

@@ -1,7 +1,7 @@
 """Somebody else's ONNX classifier -> the project's form: input `frame`, output `logits`, a description in its metadata.
 
-An ONNX file is a program: one of 233 bytes can run for ever. So a foreign file is first loaded and run in a child process with
-a limit on memory and time; only then is it opened here.
+An ONNX file is a program: one of 233 bytes can run for ever. So a foreign file is first loaded and run in a child
+process with a limit on memory and time; only then is it opened here.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ def check_harmless(path: Path) -> None:
         raise ModelError(f"{path} does not run in ONNX Runtime: {last[:300]}", cure)
 
 
-def spec_from_foreign(model: ModelProto, name: str, labels: tuple[str, ...], preprocess: Preprocess | None) -> ModelSpec:
+def spec_from_foreign(
+    model: ModelProto, name: str, labels: tuple[str, ...], preprocess: Preprocess | None
+) -> ModelSpec:
     """Describe a foreign classifier by its shapes.
 
     Args:
@@ -93,7 +95,8 @@ def spec_from_foreign(model: ModelProto, name: str, labels: tuple[str, ...], pre
         raise ModelError(f"The number of classes of {name} is not fixed.", "Export it with a fixed number of classes.")
     if labels and len(labels) != classes:
         raise ModelError(
-            f"{name} has {classes} classes, the labels file {len(labels)}.", "Give one label a line, in the model's order."
+            f"{name} has {classes} classes, the labels file {len(labels)}.",
+            "Give one label a line, in the model's order.",
         )
     size = shape[2] or (preprocess.size_px if preprocess else 224)
     preprocess = preprocess or Preprocess(size, IMAGENET_MEAN, IMAGENET_STD)

@@ -124,9 +124,9 @@ _FUNCTION = f"""
   drive_steps = Gather <axis = 0> (drive_rows, source)
   h_shape = Shape <start = 1> (decay_steps)
   h_first = ConstantOfShape (h_shape)
-  h_last, h_steps = Scan <num_scan_inputs = 2, body = step (float[routes, width] h_before,
-      float[routes, width] decay_step, float[routes, width] drive_step)
-      => (float[routes, width] h_after, float[routes, width] h_out) {{
+  h_last, h_steps = Scan <num_scan_inputs = 2, body = step (float[?, ?] h_before,
+      float[?, ?] decay_step, float[?, ?] drive_step)
+      => (float[?, ?] h_after, float[?, ?] h_out) {{
     h_kept = Mul (h_before, decay_step)
     h_after = Add (h_kept, drive_step)
     h_out = Identity (h_after)

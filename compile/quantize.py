@@ -84,12 +84,13 @@ def quantize(model: ModelProto, table: Table, float_layers: Collection[str] = ()
     for layer in int8_layers(graph):
         if layer.name in float_layers:
             continue
-        nodes = groups.setdefault(positions[layer.output], [])
         if layer.input not in pairs:
-            nodes += activation_pair(model, layer.input, scale_of(table, layer.input))
-            pairs[layer.input] = nodes[-1].output[0]
-        nodes.append(_weight_node(model, layer, np.asarray(graph.array(layer.weight), np.float32)))
-        layer.node.input[0], layer.node.input[1] = pairs[layer.input], nodes[-1].output[0]
+            pair = activation_pair(model, layer.input, scale_of(table, layer.input))
+            groups.setdefault(positions.get(layer.input, -1) + 1, []).extend(pair)  # an input has no position
+            pairs[layer.input] = pair[1].output[0]
+        weight = _weight_node(model, layer, np.asarray(graph.array(layer.weight), np.float32))
+        groups.setdefault(positions[layer.output], []).append(weight)
+        layer.node.input[0], layer.node.input[1] = pairs[layer.input], weight.output[0]
     insert_before_use(model, groups)
     drop_unused_constants(model)
 

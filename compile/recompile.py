@@ -37,8 +37,8 @@ def bundle_from_bundle(
 ) -> Artifact:
     """Lower a bundle's canonical model for this CPU.
 
-    The decision and the gate's figures stay those of the original engine; the new one must answer every gate frame within
-    the original's tolerance.
+    The decision and the gate's figures stay those of the original engine; the new one must answer every gate frame
+    within the original's tolerance.
 
     Args:
         path: the bundle, signed by a key this device trusts.

@@ -1,4 +1,4 @@
-"""What a bundle was built from and with, as CycloneDX: model, calibration data, and the packages of this environment."""
+"""What a bundle was built from and with, as CycloneDX: model, calibration data, packages of this environment."""
 
 from __future__ import annotations
 
@@ -26,18 +26,22 @@ def sbom_from_build(spec: ModelSpec, digests: Mapping[str, str]) -> bytes:
     from cyclonedx.output.json import JsonV1Dot6
 
     bom = Bom()
-    bom.metadata.component = Component(name=spec.name, type=ComponentType.MACHINE_LEARNING_MODEL)
+    root = bom.metadata.component = Component(name=spec.name, type=ComponentType.MACHINE_LEARNING_MODEL)
     for role, digest in sorted(digests.items()):
         hashes = [HashType(alg=HashAlgorithm.SHA_256, content=digest)]
         bom.components.add(Component(name=role, type=ComponentType.DATA, hashes=hashes))
     for name, number in sorted(tool_versions().items()):
         bom.components.add(Component(name=name, version=number, type=ComponentType.LIBRARY))
+    bom.register_dependency(root, bom.components)
     return JsonV1Dot6(bom).output_as_string(indent=1).encode()
 
 
 def tool_versions() -> dict[str, str]:
     """Versions of this project and of the packages it names that are installed here."""
-    names = {DISTRIBUTION, *(re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0] for line in requires(DISTRIBUTION) or ())}
+    names = {
+        DISTRIBUTION,
+        *(re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0] for line in requires(DISTRIBUTION) or ()),
+    }
     versions = {}
     for name in names:
         try:

@@ -6,6 +6,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+X86 = ("x86_64", "AMD64", "i686")
 VNNI = ("avx512_vnni", "avx_vnni")  # x86: u8 x s8 products without saturation
 
 
@@ -24,9 +25,9 @@ class Cpu:
     features: frozenset[str]
 
     @property
-    def has_vnni(self) -> bool:
-        """Whether 8-bit products are exact on this x86 CPU."""
-        return any(flag in self.features for flag in VNNI)
+    def saturates(self) -> bool:
+        """Whether its 8-bit products add up in 16 bits and saturate: x86 without VNNI."""
+        return self.machine in X86 and not any(flag in self.features for flag in VNNI)
 
 
 def cpu_from_text(machine: str, cpuinfo: str) -> Cpu:

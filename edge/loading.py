@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 from edge.bundle import Bundle, bundle_from_bytes, check_size
@@ -20,12 +21,13 @@ def load_bundle(path: Path, keyring: Keyring) -> Bundle:
         DeviceError: it is of another container or schema version.
     """
     try:
-        check_size(path.stat().st_size)
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe or device would be read for ever
+            raise InputError(f"{path} is no file.", "Give the path of an .edge file.")
+        check_size(status.st_size)
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise InputError(f"There is no file {path}.", "Check the path of the bundle.") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{path} is a folder.", "Give the path of an .edge file.") from error
     except OSError as error:
         raise MachineError(
             f"{path} cannot be read: {error.strerror}.", "Check its permissions and the disk."

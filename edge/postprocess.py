@@ -4,8 +4,8 @@
 
     logits (K,) -> probabilities (K,) -> plane: arg max over the planes
                                       -> answer: not_covered   the frame is unfit, or no threshold was measured
-                                                 not_standard  a reject label is more probable than every plane
-                                                 not_covered   the plane lies below the threshold
+                                                 not_standard  a reject label is more probable than every plane,
+                                                               or the plane lies below the threshold
                                                  plane         otherwise: accepted
 """
 
@@ -77,5 +77,5 @@ def _answer(
     if reject is not None and reject[1] > probability:
         return NOT_STANDARD, f"{reject[0]} is more probable ({reject[1]:.2f}) than every plane"
     if probability < decision.threshold:
-        return NOT_COVERED, f"probability {probability:.2f} is below the threshold {decision.threshold:.2f}"
+        return NOT_STANDARD, f"probability {probability:.2f} is below the threshold {decision.threshold:.2f}"
     return plane, f"probability {probability:.2f} reaches the threshold {decision.threshold:.2f}"

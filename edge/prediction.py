@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-NOT_STANDARD = "not_standard"  # the model looked and sees no standard plane
-NOT_COVERED = "not_covered"  # the model has no say: unfit frame, too unsure, or no measured threshold
+NOT_STANDARD = "not_standard"  # the model looked and is not sure enough of any plane
+NOT_COVERED = "not_covered"  # the model has no say: an unfit frame, or no measured threshold
 
 
 @dataclass(frozen=True)

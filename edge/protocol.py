@@ -43,12 +43,17 @@ class Plane:
 
 @dataclass(frozen=True)
 class Protocol:
-    """An ordered list of planes."""
+    """An ordered list of planes.
+
+    Attributes:
+        refused: labels in data sets whose images are no plane of this protocol and should be refused.
+    """
 
     id: str
     en: str
     zh: str
     source: str
+    refused: tuple[str, ...]
     planes: tuple[Plane, ...]
 
     def plane_from_label(self, label: str) -> Plane | None:

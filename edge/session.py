@@ -110,6 +110,10 @@ class Session:
         maps = self._open().features_from_input(input_from_frame(frame, self.manifest.preprocess))
         return np.asarray(maps[0])
 
+    def logits(self, network_input: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The network alone, on an input that is already preprocessed: (B,C,S,S) -> (B,K)."""
+        return self._open().logits_from_input(network_input)
+
     def close(self) -> None:
         """Free the engine; a second call does nothing."""
         if self._backend is not None:

@@ -2,10 +2,12 @@
 
 ::
 
-    u (B,H,W,D), x_dbl (B,H,W,K*(R+2N)) --routes--> (K,B,L,..) --linear_scan--> h --C--> (K,B,L,D) --merge--> y (B,H,W,D)
+    u (B,H,W,D), x_dbl (B,H,W,K*(R+2N)) --routes--> (K,B,L,..) --linear_scan--> h --C--> (K,B,L,D)
+                                                                               --merge--> y (B,H,W,D)
 
-The recurrence runs in two levels: inside chunks of about sqrt(L) steps, all chunks at once, then over the chunks. That is
-2 sqrt(L) vector operations instead of L. Softplus, exp and state are float32 (float64 for float64 inputs) whatever the inputs are.
+The recurrence runs in two levels: inside chunks of about sqrt(L) steps, all chunks at once, then over the chunks. That
+is 2 sqrt(L) vector operations instead of L. Softplus, exp and state are float32 whatever the inputs are (float64 for
+float64).
 """
 
 from __future__ import annotations
@@ -78,17 +80,24 @@ def _routed(x: Tensor, routes: Sequence[int]) -> Tensor:
 
 def _merged(y: Tensor, routes: Sequence[int], height: int, width: int) -> Tensor:
     """(K,B,L,D) -> (B,H,W,D): the routes add up at their pixel."""
-    total = None
+    batch, d_inner = y.shape[1], y.shape[3]
+    total = y.new_zeros(batch, height, width, d_inner)
     for k, route in enumerate(routes):
         tokens = y[k].flip(1) if route >= 2 else y[k]
-        image = tokens.unflatten(1, (width, height)).transpose(1, 2) if route % 2 else tokens.unflatten(1, (height, width))
-        total = image if total is None else total + image
-    assert total is not None
+        columns = tokens.reshape(batch, width, height, d_inner).transpose(1, 2)
+        total = total + (columns if route % 2 else tokens.reshape(batch, height, width, d_inner))
     return total
 
 
 def _selective_scan(
-    u: Tensor, x_dbl: Tensor, dt_weight: Tensor, dt_bias: Tensor, A: Tensor, D: Tensor, routes: Sequence[int], layout: str
+    u: Tensor,
+    x_dbl: Tensor,
+    dt_weight: Tensor,
+    dt_bias: Tensor,
+    A: Tensor,
+    D: Tensor,
+    routes: Sequence[int],
+    layout: str,
 ) -> Tensor:
     dtype = torch.float64 if u.dtype == torch.float64 else torch.float32
     u_in = u
@@ -96,7 +105,8 @@ def _selective_scan(
     if layout == "first":
         u, x_dbl = u.permute(0, 2, 3, 1), x_dbl.permute(0, 2, 3, 1)
     (batch, height, width, d_inner), (k, rank), n = u.shape, dt_weight.shape[::2], A.shape[2]
-    dt, b, c = _routed(x_dbl.unflatten(-1, (k, rank + 2 * n)), routes).split([rank, n, n], dim=-1)
+    routed = _routed(x_dbl.reshape(batch, height, width, k, rank + 2 * n), routes)
+    dt, b, c = torch.split(routed, [rank, n, n], dim=-1)
     u_k = _routed(u.unsqueeze(3).expand(-1, -1, -1, k, -1), routes)
     raw = torch.matmul(dt, dt_weight.to(dtype).transpose(1, 2).unsqueeze(1)) + dt_bias.to(dtype)[:, None, None]
     delta = functional.softplus(raw)
@@ -111,7 +121,14 @@ def _selective_scan(
 
 @torch.library.custom_op("vmamba::selective_scan_2d", mutates_args=())
 def selective_scan_2d(
-    u: Tensor, x_dbl: Tensor, dt_weight: Tensor, dt_bias: Tensor, A: Tensor, D: Tensor, routes: Sequence[int], layout: str
+    u: Tensor,
+    x_dbl: Tensor,
+    dt_weight: Tensor,
+    dt_bias: Tensor,
+    A: Tensor,
+    D: Tensor,
+    routes: Sequence[int],
+    layout: str,
 ) -> Tensor:
     """SelectiveScan2D(u, x_dbl, dt_weight, dt_bias, A, D) -> y, differentiable in its six tensors.
 
@@ -136,7 +153,14 @@ def selective_scan_2d(
 
 @selective_scan_2d.register_fake
 def _(
-    u: Tensor, x_dbl: Tensor, dt_weight: Tensor, dt_bias: Tensor, A: Tensor, D: Tensor, routes: Sequence[int], layout: str
+    u: Tensor,
+    x_dbl: Tensor,
+    dt_weight: Tensor,
+    dt_bias: Tensor,
+    A: Tensor,
+    D: Tensor,
+    routes: Sequence[int],
+    layout: str,
 ) -> Tensor:
     return torch.empty_like(u, memory_format=torch.contiguous_format)
 
@@ -150,7 +174,8 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     # The forward is run again: its K scanned copies cost more memory than the second pass costs time.
     with torch.enable_grad(), torch.autocast(grad.device.type, enabled=False):
         inputs = [tensor.detach().requires_grad_() for tensor in ctx.saved_tensors]
-        y = _selective_scan(*inputs, ctx.routes, ctx.layout)
+        u, x_dbl, dt_weight, dt_bias, a, d = inputs
+        y = _selective_scan(u, x_dbl, dt_weight, dt_bias, a, d, ctx.routes, ctx.layout)
         grads = torch.autograd.grad(y, inputs, grad)
     return (*grads, None, None)
 

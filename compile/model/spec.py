@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from edge.errors import ModelError
@@ -32,7 +32,7 @@ class ModelSpec:
     name: str
     labels: tuple[str, ...]
     reject_labels: tuple[str, ...] = ()
-    preprocess: Preprocess = Preprocess()
+    preprocess: Preprocess = field(default_factory=Preprocess)
     protocol: str = ""
     parameters: int = 0
     macs: int = 0
@@ -56,4 +56,6 @@ def spec_from_json(text: str) -> ModelSpec:
         lists = {name: tuple(str(v) for v in raw[name]) for name in ("labels", "reject_labels", "machines")}
         return ModelSpec(**{**raw, **lists, "preprocess": Preprocess(**raw["preprocess"])})
     except (ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"The model's own description cannot be read: {error}.", "Train or export it again.") from error
+        raise ModelError(
+            f"The model's own description cannot be read: {error}.", "Train or export it again."
+        ) from error

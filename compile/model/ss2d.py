@@ -69,9 +69,9 @@ class SS2D(nn.Module):
         k, d_inner = self.dt_projs_bias.shape
         x_dbl = functional.linear(u, self.x_proj_weight.flatten(0, 1))
         a = -torch.exp(self.A_logs.float()).view(k, d_inner, -1)
-        return selective_scan_2d(
-            u, x_dbl, self.dt_projs_weight, self.dt_projs_bias, a, self.Ds.view(k, d_inner), self.routes, "last"
-        )
+        d = self.Ds.view(k, d_inner)
+        y: Tensor = selective_scan_2d(u, x_dbl, self.dt_projs_weight, self.dt_projs_bias, a, d, self.routes, "last")
+        return y
 
 
 class DepthwiseMixer(nn.Module):

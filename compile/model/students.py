@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from torch import Tensor, nn
 
 from compile.model.ss2d import SS2D, DepthwiseMixer
-from compile.model.vss_block import DropPath, VSSBlock
+from compile.model.vss_block import DropPath, VSSBlock, reset_linear
 
 ROUTE_PAIRS = ((0, 2), (1, 3))  # blocks alternate: rows both ways, columns both ways
 
@@ -89,20 +90,24 @@ class Student(nn.Module):
         dims, total = shape.dims, sum(shape.depths)
         rates = [drop_path * index / (total - 1) for index in range(total)]
         starts = [sum(shape.depths[:stage]) for stage in range(5)]
-        self.stem = nn.Sequential(ConvBN(in_channels, dims[0] // 2, 3, 2), ConvBN(dims[0] // 2, dims[0], 3, 2, relu=False))
-        self.downsamples = nn.ModuleList(ConvBN(a, b, 3, 2, relu=False) for a, b in zip(dims, dims[1:], strict=False))
+        self.stem = nn.Sequential(
+            ConvBN(in_channels, dims[0] // 2, 3, 2), ConvBN(dims[0] // 2, dims[0], 3, 2, relu=False)
+        )
+        self.downsamples = nn.ModuleList(ConvBN(a, b, 3, 2, relu=False) for a, b in pairwise(dims))
         stages: list[nn.Module] = []
         for stage in range(4):
             block_rates = rates[starts[stage] : starts[stage + 1]]
             if stage < 2:
-                blocks = [InvertedResidual(dims[stage], shape.expansion, rate) for rate in block_rates]
+                blocks: list[nn.Module] = [
+                    InvertedResidual(dims[stage], shape.expansion, rate) for rate in block_rates
+                ]
             else:
                 blocks = _vss_blocks(dims[stage], shape.mlp_ratio, block_rates, scan)
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.ModuleList(stages)
         self.norm = nn.LayerNorm(dims[-1])
         self.head = nn.Linear(dims[-1], classes)
-        self.apply(_reset)
+        self.apply(reset_linear)
 
     def stage_maps(self, x: Tensor) -> list[Tensor]:
         """The four stages' maps: (B,C,S,S) -> (B,dim,S/4,S/4) ... (B,dim,S/32,S/32)."""
@@ -127,13 +132,6 @@ def _vss_blocks(dim: int, mlp_ratio: float, rates: Sequence[float], scan: bool) 
         op = SS2D(dim, routes=ROUTE_PAIRS[index % 2]) if scan else DepthwiseMixer(dim)
         blocks.append(VSSBlock(dim, op, mlp_ratio, rate))
     return blocks
-
-
-def _reset(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear):
-        nn.init.trunc_normal_(module.weight, std=0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
 
 
 def student_from_name(name: str, classes: int, in_channels: int = 1, drop_path: float = 0.0) -> Student:

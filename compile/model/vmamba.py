@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from compile.model.ss2d import SS2D
-from compile.model.vss_block import VSSBlock
+from compile.model.vss_block import VSSBlock, reset_linear
 
 MLP_RATIO = 4.0  # of every published v2 model
 
@@ -157,7 +157,7 @@ class VMamba(nn.Module):
             self.layers.append(Stage(dim, dim_out, shape.ssm_ratio, rates[:depth]))
             rates = rates[depth:]
         self.classifier = Classifier(shape.dims[-1], classes)
-        self.apply(_reset)
+        self.apply(reset_linear)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Classify: (B,C,S,S) -> logits (B,classes), features (B,S/32,S/32,dim)."""
@@ -165,13 +165,6 @@ class VMamba(nn.Module):
         for stage in self.layers:
             x = stage(x)
         return self.classifier(x)  # type: ignore[no-any-return]
-
-
-def _reset(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear):
-        nn.init.trunc_normal_(module.weight, std=0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
 
 
 def vmamba_from_name(name: str, classes: int, in_channels: int = 3, drop_path: float | None = None) -> VMamba:

@@ -68,3 +68,11 @@ class VSSBlock(nn.Module):
         """(B,H,W,dim) -> (B,H,W,dim)."""
         x = x + self.drop_path(self.op(self.norm(x)))
         return x + self.drop_path(self.mlp(self.norm2(x)))  # type: ignore[no-any-return]
+
+
+def reset_linear(module: nn.Module) -> None:
+    """Draw a linear layer's weights anew, as VMamba does; other modules stay."""
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

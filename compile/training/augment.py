@@ -2,7 +2,8 @@
 
 ::
 
-    squares (B,S,S) uint8 -> scale, aspect, rotation, shift, flip -> gain, contrast, TGC, blur, speckle -> text, erasing -> (B,1,P,P)
+    squares (B,S,S) uint8 -> scale, aspect, rotation, shift, flip -> gain, contrast, TGC, blur, speckle
+                          -> text, erasing -> (B,1,P,P)
 
 Text is planted on every class alike, so that a burned-in preset name cannot become a feature.
 A horizontal flip is allowed on every plane of our data: the fetus lies either way round.
@@ -81,7 +82,9 @@ def _warped(x: Tensor, size_px: int, augmentation: Augmentation, generator: torc
     room = (1 - side).abs().clamp(min=0.05)
     shift = torch.stack([_uniform(count, -1, 1, generator) * room for _ in range(2)], dim=1)
     cos, sin = angle.cos(), angle.sin()
-    linear = torch.stack([cos * side * stretch * flip, -sin * side / stretch, sin * side * stretch * flip, cos * side / stretch])
+    linear = torch.stack(
+        [cos * side * stretch * flip, -sin * side / stretch, sin * side * stretch * flip, cos * side / stretch]
+    )
     theta = torch.cat([linear.T.reshape(count, 2, 2), shift.unsqueeze(2)], dim=2)
     grid = functional.affine_grid(theta, [count, 1, size_px, size_px], align_corners=False)
     return functional.grid_sample(x, grid, align_corners=False)

@@ -23,6 +23,11 @@ WORK = Annotated[Optional[Path], typer.Option("--work", help="Checkpoint and log
 JSON = Annotated[bool, typer.Option("--json", help="One JSON document at the end.")]
 
 
+def register(app: typer.Typer) -> None:
+    """Mount `train`."""
+    app.command("train")(train)
+
+
 def train(
     model: MODEL,
     data: DATA,
@@ -36,11 +41,13 @@ def train(
     """Train a classifier from fresh weights; goes on where an interrupted run stopped."""
     from calibration.formats import load_dataset
     from calibration.samples_set import SAMPLES
-    from compile.terminal import progress_bar
     from compile.training.recipe import Recipe
     from compile.training.student import student_from_dataset
+    from edge.commands.progress import progress_bar
 
-    recipe = Recipe(model=model, seed=seed) if epochs is None else Recipe(model=model, seed=seed, phases=_phases(epochs))
+    recipe = (
+        Recipe(model=model, seed=seed) if epochs is None else Recipe(model=model, seed=seed, phases=_phases(epochs))
+    )
     folder = work or output.parent / "work" / f"train-{output.stem}"
     with progress_bar(as_json) as progress:
         artifact = student_from_dataset(
@@ -51,7 +58,9 @@ def train(
     if as_json:
         typer.echo(json.dumps({**document, "last_epoch": last, "made_from": dict(artifact.made_from)}))
     else:
-        typer.echo(f"weights: {artifact.path}\nheld-out images: accuracy {last['accuracy']}, macro-F1 {last['macro_f1']}")
+        typer.echo(
+            f"weights: {artifact.path}\nheld-out images: accuracy {last['accuracy']}, macro-F1 {last['macro_f1']}"
+        )
 
 
 def _phases(text: str) -> tuple[Phase, ...]:
@@ -60,4 +69,6 @@ def _phases(text: str) -> tuple[Phase, ...]:
     try:
         return tuple(Phase(*(int(number) for number in part.split("@"))) for part in text.split(","))
     except (ValueError, TypeError) as error:
-        raise UsageError(f"{text!r} is no schedule.", "Give EPOCHS@PIXELS[,EPOCHS@PIXELS...], e.g. 90@160,25@224.") from error
+        raise UsageError(
+            f"{text!r} is no schedule.", "Give EPOCHS@PIXELS[,EPOCHS@PIXELS...], e.g. 90@160,25@224."
+        ) from error

@@ -114,5 +114,3 @@ def inputs_from_dataset(dataset: Dataset, preprocess: Preprocess) -> NDArray[np.
     """Inputs of a whole (small) dataset, as the device computes them: (M,C,S,S)."""
     squares = [square_from_frame(load_image(dataset.path(sample)), preprocess) for sample in dataset.samples]
     return np.concatenate([input_from_square(square, preprocess) for square in squares])
-
-

@@ -71,8 +71,9 @@ def trained(
         CheckpointError: the folder holds a run of another recipe.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = model.to(device, memory_format=torch.channels_last)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
+    model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+    average_fn = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    average = AveragedModel(model, multi_avg_fn=average_fn, use_buffers=True)
     optimizer = _optimizer(model, recipe)
     text = torch.from_numpy(text_blocks(TEXT_BLOCKS, recipe.seed))
     state = _restored(folder, recipe, model, average, optimizer)
@@ -80,7 +81,11 @@ def trained(
         started = time.monotonic()
         torch.manual_seed(recipe.seed * 100_003 + epoch)
         loss = _epoch(model, average, optimizer, images, recipe, text, epoch, device)
-        record: dict[str, Any] = {"epoch": epoch + 1, "loss": round(loss, 4), "seconds": round(time.monotonic() - started, 1)}
+        record: dict[str, Any] = {
+            "epoch": epoch + 1,
+            "loss": round(loss, 4),
+            "seconds": round(time.monotonic() - started, 1),
+        }
         if (epoch + 1) % EVAL_EVERY == 0 or epoch + 1 == recipe.epochs:
             record |= _scores(average.module, held_out, device)
         _save(folder, recipe, model, average, optimizer, epoch + 1, record)
@@ -124,7 +129,7 @@ def _epoch(
             logits, _ = model(x)
         loss = functional.cross_entropy(logits.float(), y.to(device), label_smoothing=recipe.label_smoothing)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
         optimizer.step()
         average.update_parameters(model)
@@ -135,7 +140,7 @@ def _epoch(
 def has_fast_bf16(device: torch.device) -> bool:
     """Whether products of bfloat16 are faster than float32 on a device."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
@@ -181,7 +186,8 @@ def _restored(
     state = torch.load(path, map_location="cpu", weights_only=True)
     if state["recipe"] != _digest(recipe):
         raise CheckpointError(
-            f"{folder} holds a run of another recipe.", "Choose another --work folder, or remove this one to start anew."
+            f"{folder} holds a run of another recipe.",
+            "Choose another --work folder, or remove this one to start anew.",
         )
     model.load_state_dict(state["model"])
     average.load_state_dict(state["average"])

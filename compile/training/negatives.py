@@ -87,7 +87,7 @@ def _menu(rng: np.random.Generator, size_px: int, text: NDArray[np.float32]) -> 
 
 def _shapes(rng: np.random.Generator, size_px: int) -> NDArray[np.float64]:
     y, x = np.mgrid[0:size_px, 0:size_px] / size_px
-    image = np.full((size_px, size_px), rng.uniform(0, 0.6)) + x * rng.uniform(-0.4, 0.4)
+    image: NDArray[np.float64] = np.full((size_px, size_px), rng.uniform(0, 0.6)) + x * rng.uniform(-0.4, 0.4)
     for _ in range(rng.integers(1, 8)):
         cy, cx, ry, rx = *rng.uniform(0, 1, 2), *rng.uniform(0.03, 0.4, 2)
         inside = (
@@ -102,7 +102,9 @@ def _shapes(rng: np.random.Generator, size_px: int) -> NDArray[np.float64]:
 def _shuffled(rng: np.random.Generator, real: NDArray[np.uint8]) -> NDArray[np.float64]:
     parts = int(rng.choice([4, 7, 8]))
     side = real.shape[0] // parts
-    tiles = real[: side * parts, : side * parts].reshape(parts, side, parts, side).swapaxes(1, 2).reshape(-1, side, side)
+    tiles = (
+        real[: side * parts, : side * parts].reshape(parts, side, parts, side).swapaxes(1, 2).reshape(-1, side, side)
+    )
     tiles = tiles[rng.permutation(len(tiles))].reshape(parts, parts, side, side).swapaxes(1, 2)
     return np.pad(tiles.reshape(side * parts, side * parts) / 255, (0, real.shape[0] - side * parts))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from compile.training.augment import Augmentation
 
@@ -72,7 +72,7 @@ class Recipe:
     negatives: float = 0.08
     clip: float = 1.0
     seed: int = 0
-    augmentation: Augmentation = Augmentation()
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
     @property
     def epochs(self) -> int:

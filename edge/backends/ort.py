@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from edge.cpu import load_cpu
 from edge.errors import DeviceError, MachineError
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def ort_from_model(model: bytes, threads: int, spin: bool, libraries: Sequence[b
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = LOG_ERRORS
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spin else "0")
+    if load_cpu().saturates:  # u8 x s8 products would overflow in 16 bits; ORT then takes u8 x u8, slower and exact
+        options.add_session_config_entry("session.x64quantprecision", "1")
     try:
         with contextlib.ExitStack() as files:
             for library in libraries:

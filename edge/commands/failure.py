@@ -10,6 +10,7 @@ from edge.errors import DeviceError, EdgeError, MachineError, UsageError
 
 EXTRAS = {
     "onnx": "device",
+    "cyclonedx": "device",
     "av": "video",
     "torch": "compile",
     "safetensors": "compile",

@@ -40,7 +40,9 @@ def _weights() -> dict[str, NDArray[np.float32]]:
     shapes = {"conv_w": (16, 16, 3, 3), "conv_b": (16,), "conv2_w": (16, 16, 1, 1), "shift": (16,), "fc1_w": (16, 32)}
     shapes |= {"fc1_b": (32,), "fc2_w": (16, 32), "head_w": (16, 4), "head_b": (4,)}
     weights = {name: (0.2 * rng.normal(size=shape)).astype(np.float32) for name, shape in shapes.items()}
-    weights["gain"] = np.exp(rng.normal(size=16)).astype(np.float32)  # channels of very different size, as in real models
+    weights["gain"] = np.exp(rng.normal(size=16)).astype(
+        np.float32
+    )  # channels of very different size, as in real models
     return weights
 
 

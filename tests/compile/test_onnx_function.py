@@ -18,7 +18,14 @@ ROUTE_SETS = [(0, 1, 2, 3), (0, 2), (1, 3), (3,), (2, 1)]
 
 def operands(batch: int, height: int, width: int, d: int, rank: int, n: int, k: int) -> dict[str, NDArray[np.float32]]:
     rng = np.random.default_rng(0)
-    shapes = [(batch, height, width, d), (batch, height, width, k * (rank + 2 * n)), (k, d, rank), (k, d), (k, d, n), (k, d)]
+    shapes = [
+        (batch, height, width, d),
+        (batch, height, width, k * (rank + 2 * n)),
+        (k, d, rank),
+        (k, d),
+        (k, d, n),
+        (k, d),
+    ]
     values = {name: rng.normal(size=shape).astype(np.float32) for name, shape in zip(NAMES, shapes, strict=True)}
     values["A"] = -np.exp(values["A"])
     return values
@@ -84,3 +91,12 @@ def test_function_uses_standard_operators_of_the_pinned_opset_only() -> None:
     assert [(entry.domain, entry.version) for entry in function.opset_import] == [("", OPSET)]
     assert {node.domain for node in function.node} == {""}
     assert TensorProto.FLOAT == 1  # the number the Cast nodes are written with
+
+
+def test_scan_body_names_no_dimension() -> None:
+    """ONNX Runtime 1.17 takes equal names in two Scan nodes for equal sizes and reuses a buffer of the wrong one."""
+    scan = next(node for node in selective_scan_function().node if node.op_type == "Scan")
+    body = next(attr.g for attr in scan.attribute if attr.name == "body")
+    dims = [dim for value in (*body.input, *body.output) for dim in value.type.tensor_type.shape.dim]
+    assert len(dims) == 2 * 5
+    assert not any(dim.dim_param or dim.dim_value for dim in dims)

@@ -8,14 +8,18 @@ ARM = "processor\t: 0\nFeatures\t: fp asimd asimddp\n"
 
 def test_the_first_x86_processor_is_read() -> None:
     cpu = cpu_from_text("x86_64", X86)
-    assert (cpu.model, cpu.features, cpu.has_vnni) == ("AMD EPYC", {"fpu", "avx2", "avx512_vnni"}, True)
+    assert (cpu.model, cpu.features, cpu.saturates) == ("AMD EPYC", {"fpu", "avx2", "avx512_vnni"}, False)
 
 
 def test_arm_names_its_features_otherwise() -> None:
     cpu = cpu_from_text("aarch64", ARM)
     assert "asimddp" in cpu.features
-    assert not cpu.has_vnni
+    assert not cpu.saturates
 
 
 def test_no_text_is_no_feature() -> None:
     assert cpu_from_text("riscv64", "").features == frozenset()
+
+
+def test_x86_without_vnni_saturates() -> None:
+    assert cpu_from_text("x86_64", X86.replace("avx512_vnni", "")).saturates

@@ -182,8 +182,8 @@ def test_an_argument_without_sense_is_a_usage_error(bundles: Any, keyring: Keyri
         open_session(bundles.null(), keyring=keyring, **arguments)
 
 
-def test_a_missing_file_and_a_folder_are_input_errors(keyring: Keyring, tmp_path: Path) -> None:
-    for path in (tmp_path / "none.edge", tmp_path):
+def test_what_is_no_file_is_an_input_error(keyring: Keyring, tmp_path: Path) -> None:
+    for path in (tmp_path / "none.edge", tmp_path, Path("/dev/zero")):
         with pytest.raises(InputError):
             open_session(path, keyring=keyring)
 

@@ -1,0 +1,86 @@
+"""The process of one benchmarked file: a line "run" in, its latency out; "peak" in, its peak memory out."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.errors import EdgeError, ModelError
+from edge.keyring import Keyring
+
+
+def main() -> None:
+    """Serve questions until the parent leaves."""
+    file, threads, size_px, home = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+    try:
+        run = runner_from_file(file, threads, size_px, Keyring(home))
+    except EdgeError as error:
+        _say({"cause": error.cause, "cure": error.cure})
+        return
+    for line in sys.stdin:
+        if line.strip() == "run":
+            started = time.perf_counter()
+            run()
+            _say({"value": (time.perf_counter() - started) * 1e3})
+        else:
+            _say({"value": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6})
+
+
+def runner_from_file(file: Path, threads: int, size_px: int, keyring: Keyring) -> Callable[[], object]:
+    """One run of a file's network on a fixed input, batch 1.
+
+    Raises:
+        EdgeError: the file cannot be opened.
+    """
+    rng = np.random.default_rng(0)
+    if file.suffix == ".edge":
+        from edge.session import open_session
+
+        session = open_session(file, threads=threads, keyring=keyring)
+        preprocess = session.manifest.preprocess
+        shape = (1, preprocess.channels, preprocess.size_px, preprocess.size_px)
+        x = rng.standard_normal(shape).astype(np.float32)
+        return lambda: session.logits(x)
+    engine = session_from_file(file, threads)
+    given = engine.get_inputs()[0]
+    sides = [side if isinstance(side, int) else (1 if axis == 0 else size_px) for axis, side in enumerate(given.shape)]
+    x = rng.standard_normal(sides).astype(np.float32)
+    return lambda: engine.run(None, {given.name: x})
+
+
+def session_from_file(file: Path, threads: int) -> Any:
+    """A plain ONNX Runtime session with the settings of the device's backend, for anybody's graph.
+
+    Raises:
+        ModelError: ONNX Runtime refuses the file.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ORT's exceptions share no base below Exception
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(
+            f"ONNX Runtime cannot load {file}: {first_line[:300]}", "Give a bundle or an ONNX file."
+        ) from error
+
+
+def _say(document: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(document) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

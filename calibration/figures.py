@@ -1,0 +1,88 @@
+"""Evaluations -> pictures, as PNG bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibration.evaluate import Evaluation
+from calibration.tables import spread_over_labels
+from edge.manifest import RESEARCH_USE
+from edge.prediction import NOT_COVERED, NOT_STANDARD
+from edge.sources.images import load_image
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLUMNS = 6
+ROWS = 4
+RIGHT, WRONG, REFUSED = "#1b7837", "#b2182b", "#555555"  # told apart by the colour-blind, and by the text beside them
+
+
+def png_from_confusions(evaluations: Sequence[Evaluation]) -> bytes:
+    """One confusion matrix a bundle, counts and shares of the row."""
+    figure = _figure(6.2 * len(evaluations), 5.4)
+    for axes, evaluation in zip(figure.subplots(1, len(evaluations), squeeze=False)[0], evaluations, strict=True):
+        counts = np.array(evaluation.scores.confusion)
+        rows = np.flatnonzero(counts.sum(1))
+        shares = counts[rows] / counts[rows].sum(1, keepdims=True)
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        for (row, column), count in np.ndenumerate(counts[rows]):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, str(count) if count else "", ha="center", va="center", color=colour, fontsize=9)
+        names = [label.replace("_", " ") for label in evaluation.labels]
+        axes.set_xticks(range(len(names)), names, rotation=40, ha="right", fontsize=8)
+        axes.set_yticks(range(len(rows)), [names[row] for row in rows], fontsize=8)
+        axes.set_xlabel("most probable plane")
+        axes.set_ylabel("label")
+        low, high = evaluation.intervals["macro_f1"]
+        axes.set_title(
+            f"{evaluation.name}: macro-F1 {evaluation.scores.macro_f1:.3f} [{low:.3f}, {high:.3f}]", fontsize=10
+        )
+    return _png(figure)
+
+
+def png_from_answers(evaluation: Evaluation) -> bytes:
+    """A sheet of single images with label, answer and probability; chosen without regard to the answers."""
+    figure = _figure(2.15 * COLUMNS, 2.2 * ROWS + 0.5)
+    figure.suptitle(f"{RESEARCH_USE.en}\n{evaluation.name} on images that training never saw", fontsize=8)
+    panels = figure.subplots(ROWS, COLUMNS).ravel()
+    chosen = spread_over_labels(evaluation, ROWS * COLUMNS)
+    for axes in panels:
+        axes.axis("off")
+    for axes, index in zip(panels, chosen, strict=False):
+        sample, prediction = evaluation.dataset.samples[index], evaluation.predictions[index]
+        axes.imshow(load_image(evaluation.dataset.path(sample)), cmap="gray", vmin=0, vmax=255)
+        said = {NOT_STANDARD: "not a standard plane", NOT_COVERED: "not covered"}.get(
+            prediction.answer, prediction.answer
+        )
+        colour = REFUSED if not prediction.accepted else RIGHT if prediction.answer == sample.label else WRONG
+        axes.set_title(f"{said.replace('_', ' ')} ({prediction.probability:.2f})", fontsize=7, color=colour)
+        axes.text(
+            0.5,
+            -0.03,
+            f"label: {sample.label.replace('_', ' ')}",
+            transform=axes.transAxes,
+            ha="center",
+            va="top",
+            fontsize=6,
+        )
+    return _png(figure)
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _png(figure: Figure) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
+    return stream.getvalue()

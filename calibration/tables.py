@@ -1,0 +1,104 @@
+"""Figures -> tables for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibration.benchmark import Timing
+from calibration.evaluate import Comparison, Evaluation
+from edge.commands.terminal import ANSWERS
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def score_table(evaluation: Evaluation) -> Table:
+    """Scores of one bundle: a row per plane, the means, what the reject answer does."""
+    from rich.table import Table
+
+    scores, coverage = evaluation.scores, evaluation.coverage
+    low, high = evaluation.intervals["macro_f1"]
+    patients = len({sample.patient for sample in evaluation.dataset.samples})
+    table = Table(
+        title=f"{evaluation.name}: {scores.n} images of {patients} patients",
+        caption=(
+            f"macro-F1 {scores.macro_f1:.3f} [{low:.3f}, {high:.3f}] (95 %, by patient), "
+            f"accuracy {scores.accuracy:.3f}\n"
+            f"with the reject answer: {_share(coverage.accepted)} of the plane images accepted, "
+            f"{_share(coverage.accuracy_accepted)} of those right;\n"
+            f"{_share(coverage.refused)} of {coverage.refused_n} images of no plane refused"
+        ),
+    )
+    for title in ("plane", "n", "sensitivity", "specificity", "precision", "F1", "AUC"):
+        table.add_column(title, justify="left" if title == "plane" else "right")
+    for row in scores.per_class:
+        shares = (row.sensitivity, row.specificity, row.precision, row.f1, row.auc)
+        table.add_row(row.label, str(row.n), *(_share(share) for share in shares))
+    means = (scores.sensitivity, scores.specificity, scores.precision, scores.macro_f1, scores.auc)
+    table.add_row("mean", str(scores.n), *(_share(share) for share in means), style="bold")
+    return table
+
+
+def image_table(evaluation: Evaluation, count: int) -> Table:
+    """Some single images: the table that `make run` ends with."""
+    from rich.table import Table
+
+    table = Table(
+        title=f"{evaluation.name}: {min(count, len(evaluation.predictions))} of {len(evaluation.predictions)} images"
+    )
+    for title in ("image", "true plane", "answer", "probability", "ms"):
+        table.add_column(title, justify="right" if title in ("probability", "ms") else "left", overflow="fold")
+    for index in spread_over_labels(evaluation, count):
+        sample, prediction = evaluation.dataset.samples[index], evaluation.predictions[index]
+        is_right = prediction.answer == sample.label or (not prediction.accepted and evaluation.truth[index] < 0)
+        table.add_row(
+            sample.file.rsplit("/", 1)[-1],
+            sample.label,
+            ANSWERS.get(prediction.answer, prediction.answer),
+            f"{prediction.probability:.2f}",
+            f"{prediction.latency_ms:.1f}",
+            style=None if is_right else "yellow",
+        )
+    return table
+
+
+def spread_over_labels(evaluation: Evaluation, count: int) -> list[int]:
+    """Numbers of some images, labels in turn, each label's images evenly spread; no regard to the answers."""
+    groups: dict[str, list[int]] = {}
+    for index, sample in enumerate(evaluation.dataset.samples):
+        groups.setdefault(sample.label, []).append(index)
+    each = -(-count // len(groups))
+    picked = [[group[int(i)] for i in np.linspace(0, len(group) - 1, each)] for _, group in sorted(groups.items())]
+    chosen = list(dict.fromkeys(index for turn in zip(*picked, strict=True) for index in turn))[:count]
+    return sorted(chosen, key=lambda index: (evaluation.dataset.samples[index].label, index))
+
+
+def comparison_lines(comparisons: Sequence[Comparison]) -> list[str]:
+    """Each further bundle against the first."""
+    return [
+        f"{c.name} against {c.reference}: macro-F1 drop {c.f1_drop:+.2f} points "
+        f"[{c.f1_drop_interval[0]:+.2f}, {c.f1_drop_interval[1]:+.2f}], agreement {c.agreement:.1%} "
+        f"[{c.agreement_interval[0]:.1%}, {c.agreement_interval[1]:.1%}] (95 %, by patient)"
+        for c in comparisons
+    ]
+
+
+def timing_table(timings: Sequence[Timing]) -> Table:
+    """Latencies side by side, with the ratio to the first."""
+    from rich.table import Table
+
+    table = Table(caption="one run of each in turn, batch 1; ratio of medians to the first")
+    for title in ("file", "p50 ms", "p90 ms", "p99 ms", "images/s", "peak MB", "ratio"):
+        table.add_column(title, justify="left" if title == "file" else "right")
+    for t in timings:
+        ratio = t.p50_ms / timings[0].p50_ms
+        figures = (f"{t.p50_ms:.2f}", f"{t.p90_ms:.2f}", f"{t.p99_ms:.2f}", f"{t.images_per_s:.0f}")
+        table.add_row(t.file, *figures, f"{t.peak_mb:.0f}", f"{ratio:.2f}")
+    return table
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
