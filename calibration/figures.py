@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from calibration.evaluate import Evaluation
 from calibration.tables import spread_over_labels
 from edge.manifest import RESEARCH_USE
-from edge.prediction import NOT_COVERED, NOT_STANDARD
+from edge.prediction import NOT_COVERED, NOT_STANDARD, Prediction
 from edge.sources.images import load_image
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def png_from_confusions(evaluations: Sequence[Evaluation]) -> bytes:
 def png_from_answers(evaluation: Evaluation) -> bytes:
     """A sheet of single images with label, answer and probability; chosen without regard to the answers."""
     figure = _figure(2.15 * COLUMNS, 2.2 * ROWS + 0.5)
-    figure.suptitle(f"{RESEARCH_USE.en}\n{evaluation.name} on images that training never saw", fontsize=8)
+    credit = credit_from_folder(evaluation.dataset.root)
+    figure.suptitle(f"{evaluation.name}. {RESEARCH_USE.en}\n{credit}", fontsize=8)
     panels = figure.subplots(ROWS, COLUMNS).ravel()
     chosen = spread_over_labels(evaluation, ROWS * COLUMNS)
     for axes in panels:
@@ -56,11 +58,8 @@ def png_from_answers(evaluation: Evaluation) -> bytes:
     for axes, index in zip(panels, chosen, strict=False):
         sample, prediction = evaluation.dataset.samples[index], evaluation.predictions[index]
         axes.imshow(load_image(evaluation.dataset.path(sample)), cmap="gray", vmin=0, vmax=255)
-        said = {NOT_STANDARD: "not a standard plane", NOT_COVERED: "not covered"}.get(
-            prediction.answer, prediction.answer
-        )
         colour = REFUSED if not prediction.accepted else RIGHT if prediction.answer == sample.label else WRONG
-        axes.set_title(f"{said.replace('_', ' ')} ({prediction.probability:.2f})", fontsize=7, color=colour)
+        axes.set_title(_caption(prediction), fontsize=7, color=colour)
         axes.text(
             0.5,
             -0.03,
@@ -71,6 +70,18 @@ def png_from_answers(evaluation: Evaluation) -> bytes:
             fontsize=6,
         )
     return _png(figure)
+
+
+def credit_from_folder(folder: Path) -> str:
+    """The first line of a data set's ATTRIBUTION.md: whose images these are; empty without one."""
+    path = folder / "ATTRIBUTION.md"
+    return path.read_text("utf-8").splitlines()[0].lstrip("# ") if path.is_file() else ""
+
+
+def _caption(prediction: Prediction) -> str:
+    plane = f"{prediction.plane.replace('_', ' ')} {prediction.probability:.2f}"
+    refusals = {NOT_STANDARD: "not a standard plane", NOT_COVERED: "not covered by this model"}
+    return plane if prediction.accepted else f"{refusals[prediction.answer]}\n(most probable: {plane})"
 
 
 def _figure(width: float, height: float) -> Figure:

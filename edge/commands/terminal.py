@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document, or one line per item.")]
 Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads of the engine.")]
 
+PIPE_COLUMNS = 120  # characters
+
 ANSWERS = {
     NOT_STANDARD: "not a standard plane / 非标准切面",
     NOT_COVERED: "not covered / 无法判断",
@@ -36,10 +38,13 @@ def show_json(document: Any) -> None:
 
 
 def show_table(table: Table) -> None:
-    """A table on standard output."""
+    """A table on standard output; as wide as the terminal, or 120 columns in a file or pipe."""
     from rich.console import Console
 
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = PIPE_COLUMNS
+    console.print(table)
 
 
 def show_notices(notices: Iterable[str]) -> None:

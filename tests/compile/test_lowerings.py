@@ -34,12 +34,14 @@ foreign (float[1, 16, 5, 5] image) => (float[1, 3] logits)
   relu = Relu (conv)
   conv2 = Conv (relu, conv2_w)
   sum = Add (relu, conv2)
-  pooled = GlobalAveragePool (sum)
-  flat = Flatten (pooled)
-  product = MatMul (flat, fc_w)
+  shape = Constant <value_ints = [1, 16, 25]> ()
+  flat = Reshape (sum, shape)
+  tokens = Transpose <perm = [0, 2, 1]> (flat)
+  product = MatMul (tokens, fc_w)
   fc = Add (product, fc_b)
   act = Relu (fc)
-  logits = MatMul (act, head_w)
+  mean = ReduceMean <axes = [1], keepdims = 0> (act)
+  logits = MatMul (mean, head_w)
 }
 """
 

@@ -36,7 +36,7 @@ def test_the_plane_is_never_a_reject_label(logits: list[float]) -> None:
     ("logits", "decision", "unfit", "answer"),
     [
         ([4.0, 0.0, 0.0], DECISION, None, "abdomen"),
-        ([0.1, 0.0, 0.0], DECISION, None, "not_covered"),
+        ([0.1, 0.0, 0.0], DECISION, None, "not_standard"),
         ([0.0, 0.0, 4.0], DECISION, None, "not_standard"),
         ([4.0, 0.0, 0.0], NOT_MEASURED, None, "not_covered"),
         ([4.0, 0.0, 0.0], DECISION, "blank: no contrast", "not_covered"),

@@ -1,0 +1,17 @@
+"""INT8 against the float model on the shipped test images, through the command a user would run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+BUNDLES = ("build/fetal-planes-fp32.edge", "build/fetal-planes.edge")
+
+
+def measured(small: bool) -> dict[str, Any]:
+    """Scores, confusion matrices, F1 drop and agreement with intervals by patient; the small scale is the full one."""
+    command = [sys.executable, "-m", "edge", "evaluate", *BUNDLES, "--report", "build/report", "--json"]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    return {"command": " ".join(["edge", *command[3:]]), **json.loads(result.stdout)}

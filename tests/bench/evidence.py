@@ -1,0 +1,43 @@
+"""Measure what the documents quote and write it as JSON: `python -m tests.bench.evidence --output DIR`.
+
+Needs build/fetal-planes.edge and build/fetal-planes-fp32.edge; `make evidence` makes both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from edge.cpu import load_cpu
+from tests.bench import accuracy, latency, parity, startup
+
+PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
+    "accuracy": accuracy.measured,
+    "parity": parity.measured,
+    "startup": startup.measured,
+    "latency": latency.measured,
+}
+
+
+def main() -> None:
+    """Run every part, or the ones named."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="all without one")
+    parser.add_argument("--scale", choices=("small", "full"), default="full")
+    parser.add_argument("--output", type=Path, default=Path("docs/evidence"))
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    cpu = load_cpu()
+    machine = {"machine": cpu.machine, "cpu": cpu.model, "vnni": not cpu.saturates, "python": platform.python_version()}
+    for name in arguments.parts or PARTS:
+        figures = {"scale": arguments.scale, "machine": machine, **PARTS[name](arguments.scale == "small")}
+        (arguments.output / f"{name}.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
+        print(f"{name}: {json.dumps(figures)[:300]}")
+
+
+if __name__ == "__main__":
+    main()
