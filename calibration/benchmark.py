@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.errors import MachineError
+from edge import errors
+from edge.errors import EdgeError, MachineError
 from edge.keyring import Keyring
 
 WARM_UP = 5  # runs: allocation and first touch of the weights
@@ -107,7 +108,7 @@ def _ask(child: subprocess.Popen[str], question: str, file: Path) -> str:
     answer = json.loads(child.stdout.readline() or "{}")
     if "value" in answer:
         return str(answer["value"])
-    raise MachineError(
-        f"{file}: {answer.get('cause', 'the process that ran it died.')}",
-        answer.get("cure", "Check the file and the memory."),
-    )
+    if "error" in answer:
+        kind: type[EdgeError] = getattr(errors, answer["error"])
+        raise kind(answer["cause"], answer["cure"])
+    raise MachineError(f"{file}: the process that ran it died.", "Check the file and the memory.")

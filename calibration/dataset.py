@@ -67,6 +67,12 @@ class Dataset:
             digest.update(hashlib.sha256(self.path(sample).read_bytes()).digest())
         return digest.hexdigest()
 
+    @property
+    def patients(self) -> int:
+        """Number of patients; an image without a pseudonym counts as a patient of its own, as in the intervals."""
+        known = {sample.patient for sample in self.samples if sample.patient}
+        return len(known) + sum(not sample.patient for sample in self.samples)
+
     def path(self, sample: Sample) -> Path:
         """Where a sample's image lies."""
         return self.root / sample.file
@@ -98,7 +104,7 @@ def dataset_from_csv(path: Path) -> Dataset:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream)
             check_columns(path, reader.fieldnames or (), REQUIRED_COLUMNS)
-            rows = list(reader)
+            rows = [{str(name).strip(): value for name, value in row.items()} for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise LabelsError(f"{path} cannot be read as a label table: {error}.", "Give a UTF-8 LABELS.csv.") from error
     dataset = Dataset(path.parent, tuple(_sample_from_row(path, number, row) for number, row in enumerate(rows, 2)))

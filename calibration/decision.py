@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.gate import check_finite
 from edge.decision import NOT_MEASURED, Decision
 from edge.postprocess import probabilities_from_logits
 
@@ -33,23 +34,29 @@ def decision_from_logits(
     Returns:
         The decision; without a threshold where fewer than 30 right answers were seen.
 
+    Raises:
+        GateError: a logit is not finite.
+
     Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017 (temperature); Geifman and El-Yaniv,
     Selective Classification for Deep Neural Networks, NeurIPS 2017 (threshold at a coverage).
     """
+    check_finite(logits)
+    is_plane = np.array([label not in reject_labels for label in labels])
     planes = [label for label in labels if label not in reject_labels]
     rows = [index for index, label in enumerate(truth) if label in planes]
     if not rows:
         return NOT_MEASURED
     numbers = np.array([list(labels).index(truth[index]) for index in rows])
-    temperature = min(TEMPERATURES, key=lambda t: _loss(logits[rows], numbers, float(t)))
-    probabilities = probabilities_from_logits(logits[rows], float(temperature))
-    right = probabilities[np.arange(len(rows)), numbers][probabilities.argmax(1) == numbers]
+    temperature = round(float(min(TEMPERATURES, key=lambda t: _loss(logits[rows], numbers, float(t)))), 4)
+    probabilities = probabilities_from_logits(logits[rows], temperature)
+    answers, chances = probabilities.argmax(1), probabilities.max(1)
+    right = chances[answers == numbers]
     if right.size < MIN_IMAGES:
-        return Decision(float(temperature), None, len(rows), None, f"only {right.size} right answers: no threshold")
+        return Decision(temperature, None, len(rows), None, f"only {right.size} right answers: no threshold")
     threshold = float(np.quantile(right, 1 - KEPT, method="lower"))
-    accepted = (probabilities.argmax(1) == numbers) & (probabilities.max(1) >= threshold)
+    accepted = is_plane[answers] & (chances >= threshold)
     method = f"temperature by likelihood; threshold keeps {KEPT:.0%} of {right.size} right answers"
-    return Decision(round(float(temperature), 4), threshold, len(rows), float(accepted.mean()), method)
+    return Decision(temperature, threshold, len(rows), float(accepted.mean()), method)
 
 
 def _loss(logits: NDArray[np.float32], numbers: NDArray[np.int64], temperature: float) -> float:

@@ -151,11 +151,16 @@ def comparison_from_evaluations(evaluation: Evaluation, reference: Evaluation) -
     """Compare two evaluations of the same dataset.
 
     Raises:
-        LabelsError: the two have other planes.
+        LabelsError: the two have other planes, or answered other images.
     """
     if evaluation.labels != reference.labels:
         raise LabelsError(
             f"{evaluation.name} and {reference.name} have different planes.", "Compare bundles of the same labels."
+        )
+    if evaluation.dataset != reference.dataset:
+        raise LabelsError(
+            f"{evaluation.name} answered other images than {reference.name}: their reject labels differ.",
+            "Give only images of their planes, or evaluate the bundles one by one.",
         )
     rows = reference.truth >= 0
     truth, ours, theirs = reference.truth[rows], evaluation.answers[rows], reference.answers[rows]

@@ -44,7 +44,12 @@ def gate_from_logits(
         labels: K names in the order of the logits.
         reject_labels: those of them that are no plane.
         skipped: the user switched the gate off; the figures are recorded all the same.
+
+    Raises:
+        GateError: an answer is not finite.
     """
+    check_finite(reference)
+    check_finite(logits)
     planes = [index for index, label in enumerate(labels) if label not in reject_labels]
     names = [labels[index] for index in planes]
     rows = [row for row, label in enumerate(truth) if label in names]
@@ -62,8 +67,25 @@ def gate_from_logits(
         f1_engine=f1_engine,
         drop=drop,
         agreement=float((reference.argmax(1) == logits.argmax(1)).mean()),
-        tolerance=max(MIN_TOLERANCE, SLACK * worst) if np.isfinite(worst) else MIN_TOLERANCE,
+        tolerance=max(MIN_TOLERANCE, SLACK * worst),
     )
+
+
+def check_finite(logits: NDArray[np.float32]) -> None:
+    """Refuse answers that are no numbers: whatever gives them is broken, also with the gate switched off.
+
+    Args:
+        logits: (M,K).
+
+    Raises:
+        GateError: an answer is not finite.
+    """
+    broken = int((~np.isfinite(logits)).any(1).sum())
+    if broken:
+        raise GateError(
+            f"The answer is not a finite number on {broken} of {len(logits)} images.",
+            "Check the model's weights; if the float model is sound, see which layer breaks with --explain DIR.",
+        )
 
 
 def check_passed(gate: Gate, max_drop: float = MAX_DROP) -> None:

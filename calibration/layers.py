@@ -57,18 +57,23 @@ def int8_layers(graph: Graph) -> tuple[Layer, ...]:
     return tuple(layer for layer in layers if layer.output in behind and _is_wide(layer, graph))
 
 
-def conv_result(output: str, graph: Graph) -> str:
-    """The tensor that a convolution's INT8 kernel would write.
+def integer_result(node: NodeProto, graph: Graph) -> str | None:
+    """The tensor that a layer's INT8 kernel must write as integers.
+
+    ONNX Runtime has no integer convolution with a float result, and it fuses a linear layer with the ReLU behind it
+    into a float kernel unless a QuantizeLinear follows.
 
     Args:
-        output: the convolution's output.
+        node: the layer.
         graph: where it is.
 
     Returns:
-        The ReLU's output where only a ReLU reads the convolution, else the convolution's own.
+        The ReLU's output where only a ReLU reads the layer, a convolution's own output; None where a float result will do.
     """
-    node = graph.only_consumer(output)
-    return node.output[0] if node is not None and node.op_type == "Relu" else output
+    reader = graph.only_consumer(node.output[0])
+    if reader is not None and reader.op_type == "Relu":
+        return str(reader.output[0])
+    return str(node.output[0]) if node.op_type == "Conv" else None
 
 
 def _layer(node: NodeProto, graph: Graph) -> Layer | None:

@@ -31,7 +31,7 @@ def _document(evaluation: Evaluation) -> dict[str, Any]:
         "model": evaluation.name,
         "bundle_sha256": evaluation.digest,
         "dataset_sha256": evaluation.dataset.digest,
-        "patients": len({sample.patient for sample in evaluation.dataset.samples}),
+        "patients": evaluation.dataset.patients,
         "labels": list(evaluation.labels),
         **scores,
         "coverage": asdict(evaluation.coverage),

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from calibration.activations import Batches, activations_from_model
 from calibration.artifact import Artifact, artifact_from_file
 from calibration.graph import Graph, graph_from_model, load_model
-from calibration.layers import Layer, conv_result, int8_layers
+from calibration.layers import Layer, int8_layers, integer_result
 from calibration.observers import METHODS, Histogram, empty_histogram, updated
 from calibration.output_error import best_range, output_errors
 from edge.errors import InputError, ModelError, UsageError
@@ -171,12 +171,12 @@ class _Seen:
 
 
 def _readers(graph: Graph) -> dict[str, list[Layer]]:
-    """Each tensor that INT8 needs a range of -> the INT8 layers that read it (none: a convolution's result)."""
+    """Each tensor that INT8 needs a range of -> the INT8 layers that read it (none: a layer's result)."""
     readers: dict[str, list[Layer]] = {}
     for layer in int8_layers(graph):
         readers.setdefault(layer.input, []).append(layer)
-        if layer.node.op_type == "Conv":
-            readers.setdefault(conv_result(layer.output, graph), [])
+        if (result := integer_result(layer.node, graph)) is not None:
+            readers.setdefault(result, [])
     return readers
 
 

@@ -21,9 +21,8 @@ def score_table(evaluation: Evaluation) -> Table:
 
     scores, coverage = evaluation.scores, evaluation.coverage
     low, high = evaluation.intervals["macro_f1"]
-    patients = len({sample.patient for sample in evaluation.dataset.samples})
     table = Table(
-        title=f"{evaluation.name}: {scores.n} images of {patients} patients",
+        title=f"{evaluation.name}: {scores.n} images of {evaluation.dataset.patients} patients",
         caption=(
             f"macro-F1 {scores.macro_f1:.3f} [{low:.3f}, {high:.3f}] (95 %, by patient), "
             f"accuracy {scores.accuracy:.3f}\n"

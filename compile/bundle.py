@@ -37,12 +37,14 @@ class Engine:
         lowered: its form for this target.
         precision: "int8", "fp16" or "fp32".
         target: where it runs.
+        float_layers: layers of an INT8 engine that stay float.
     """
 
     canonical: Artifact
     lowered: Artifact
     precision: str
     target: str
+    float_layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

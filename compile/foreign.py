@@ -23,7 +23,7 @@ from edge.files import sha256_from_file
 from edge.preprocess import Preprocess
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import GraphProto, ModelProto
 
 CHILD_BYTES = 12 << 30  # address space; a 90 M parameter model in ONNX Runtime takes 2 GiB of it
 CHILD_SECONDS = 180  # such a model loads and runs in 10 s on two cores
@@ -135,7 +135,7 @@ def onnx_from_foreign(
     own = next((entry.value for entry in model.metadata_props if entry.key == METADATA_KEY), None)
     model = canonical_from_model(model)
     spec = spec_from_json(own) if own else spec_from_foreign(model, path.stem, labels, preprocess)
-    _rename(model, {graph_from_model(model).inputs[0]: "frame", _logits_name(model, spec.name): "logits"})
+    _rename(model.graph, {graph_from_model(model).inputs[0]: "frame", _logits_name(model, spec.name): "logits"})
     if not own:
         model.metadata_props.add(key=METADATA_KEY, value=json_from_spec(spec))
     return save_model(model, output, {"model": sha256_from_file(path)}), spec
@@ -153,12 +153,15 @@ def _logits_name(model: ModelProto, name: str) -> str:
     return flat[0]
 
 
-def _rename(model: ModelProto, names: dict[str, str]) -> None:
-    for node in model.graph.node:
+def _rename(graph: GraphProto, names: dict[str, str]) -> None:
+    for node in graph.node:
         for field in (node.input, node.output):
             for index, name in enumerate(field):
                 field[index] = names.get(name, name)
-    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _rename(attribute.g, names)
+    for value in (*graph.input, *graph.output, *graph.value_info):
         value.name = names.get(value.name, value.name)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import nn
-
-from compile.model.ss2d import SS2D
 from edge.preprocess import Preprocess
+
+if TYPE_CHECKING:
+    from torch import nn
 
 SCAN_MACS = 3  # per state, route and position: decay x state, drive, C x state; exp and softplus are not counted
 
@@ -23,6 +22,11 @@ def macs_from_model(model: nn.Module, preprocess: Preprocess) -> int:
     Returns:
         Of Conv2d, Linear and SS2D's projections and scans; activations and normalisations count nothing.
     """
+    import torch
+    from torch import nn
+
+    from compile.model.ss2d import SS2D
+
     total = 0
 
     def count(module: nn.Module, inputs: Any, output: Any) -> None:

@@ -5,7 +5,7 @@
     source  = weights or ONNX             -> FP32 ONNX            compile/source.py, export.py
     smooth  = smoothed_from_onnx          -> same function        calibration/smoothing.py
     table   = table_from_onnx             -> activation ranges    calibration/table.py
-    qdq     = qdq_from_onnx               -> canonical INT8       compile/quantize.py
+    qdq     = qdq_from_onnx               -> canonical INT8       compile/quantize.py, sensitivity.py
     engine  = cpu_from_qdq                -> what runs here       compile/lowerings/
     decision, gate                        -> on this very engine  calibration/decision.py, gate.py
     bundle  = bundle_from_engine          -> name.edge            compile/bundle.py
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from calibration.artifact import Artifact
 from calibration.dataset import Dataset
 from calibration.decision import decision_from_logits
-from calibration.gate import check_passed, gate_from_logits
+from calibration.gate import MIN_AGREEMENT, check_passed, gate_from_logits
 from calibration.inputs import batches_from_squares, logits_from_onnx, squares_from_dataset
 from calibration.smoothing import smoothed_from_onnx
 from calibration.table import load_table, table_from_onnx
@@ -33,6 +33,7 @@ from compile.job import Compiled, Job
 from compile.lowerings.cpu import cpu_from_qdq
 from compile.lowerings.fp16_weights import fp16_weights_from_onnx
 from compile.quantize import qdq_from_onnx
+from compile.sensitivity import sensitive_layers
 from compile.source import Source, source_from_job
 from compile.stages import Stages
 from edge.errors import UsageError
@@ -64,12 +65,15 @@ def compiled_from_job(job: Job, signer: SigningKey, progress: Callable[[str, flo
     gate_data = unseen(job.gate_data, job.calibration)
     gate_squares = squares_from_dataset(gate_data, preprocess, progress)
 
+    run = partial(logits_from_onnx, preprocess=preprocess, threads=job.threads, batch=batch_of(source))
     engine, table = engine_from_source(source, calibration, job, stages)
+    held_out = run(engine.lowered.path, calibration)
+    if table and _agreement(run(source.model.path, calibration), held_out) < MIN_AGREEMENT:
+        engine = eased_engine(source, table, calibration, job, stages)
+        held_out = run(engine.lowered.path, calibration)
 
     progress("decision", 0.0)
-    run = partial(logits_from_onnx, preprocess=preprocess, threads=job.threads, batch=batch_of(source))
     labels, rejects = source.spec.labels, source.spec.reject_labels
-    held_out = run(engine.lowered.path, calibration)
     decision = decision_from_logits(held_out, [s.label for s in job.calibration.samples], labels, rejects)
 
     progress("gate", 0.0)
@@ -89,7 +93,10 @@ def compiled_from_job(job: Job, signer: SigningKey, progress: Callable[[str, flo
     release = Release(job.output.stem, job.release, job.created, source.sha256)
     bundle = bundle_from_engine(engine, evidence, source.spec, release, documents, signer, job.output)
     progress("bundle", 1.0)
-    return Compiled(bundle, source.spec.name, gate, decision, stages.artifacts, stages.seconds, source.messages)
+    messages = source.messages
+    if engine.float_layers:
+        messages += (f"These layers stay float: {', '.join(engine.float_layers)}.",)
+    return Compiled(bundle, source.spec.name, gate, decision, stages.artifacts, stages.seconds, messages)
 
 
 def engine_from_source(
@@ -138,15 +145,36 @@ def engine_from_source(
             expected_images=len(calibration),
         ),
     )
-    made_from = {"smooth": smooth.sha256, "table": table.sha256}
-    qdq = stages.run("quantize", "qdq.onnx", made_from, lambda path: qdq_from_onnx(smooth, table, path))
+    return int8_engine(smooth, table, (), job, stages), table
+
+
+def eased_engine(source: Source, table: Artifact, calibration: NDArray[np.uint8], job: Job, stages: Stages) -> Engine:
+    """The engine again with up to three sensitive layers in float.
+
+    Args:
+        source: the float model.
+        table: its ranges.
+        calibration: (M,S,S) uint8; the layers are chosen on these, never on gate images.
+        job: target and CPU.
+        stages: keeps the files.
+    """
+    smooth = stages.artifacts["smooth"]
+    batches = partial(_batches, calibration, source)
+    layers = sensitive_layers(smooth, table, batches, threads=job.threads, progress=stages.progress)
+    return int8_engine(smooth, table, layers, job, stages)
+
+
+def int8_engine(smooth: Artifact, table: Artifact, float_layers: tuple[str, ...], job: Job, stages: Stages) -> Engine:
+    """Explicit Q/DQ, then the form for this CPU."""
+    made_from = {"smooth": smooth.sha256, "table": table.sha256, "float_layers": ",".join(float_layers)}
+    qdq = stages.run("quantize", "qdq.onnx", made_from, lambda path: qdq_from_onnx(smooth, table, path, float_layers))
     lowered = stages.run(
         "lower",
         "cpu.onnx",
         {"qdq": qdq.sha256, "table": table.sha256, "saturates": str(job.saturates)},
         lambda path: cpu_from_qdq(qdq, table, path, reduce_range=job.saturates),
     )
-    return Engine(qdq, lowered, "int8", "cpu"), table
+    return Engine(qdq, lowered, "int8", "cpu", float_layers)
 
 
 def unseen(gate_data: Dataset, calibration: Dataset) -> Dataset:
@@ -168,6 +196,10 @@ def attribution(dataset: Dataset) -> dict[str, bytes]:
     """The attribution that must go wherever the dataset's images go, if it comes with one."""
     path = dataset.root / "ATTRIBUTION.md"
     return {"ATTRIBUTION.md": path.read_bytes()} if path.is_file() else {}
+
+
+def _agreement(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> float:
+    return float((reference.argmax(1) == logits.argmax(1)).mean())
 
 
 def batch_of(source: Source) -> int:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import edge
+from edge.backends.ort import ort_version
 from edge.cpu import load_cpu
 from edge.errors import EdgeError
 from edge.keyring import Keyring
@@ -68,10 +69,9 @@ def _python() -> Finding:
 def _onnxruntime() -> Finding:
     name, cure = "onnxruntime", "pip install -U onnxruntime"
     try:
-        import onnxruntime
+        version = ort_version()
     except ImportError as error:
         return Finding(name, "broken", str(error).splitlines()[0], cure)
-    version = str(onnxruntime.__version__)
     is_old = tuple(int(number) for number in re.findall(r"\d+", version)[:2]) < OLDEST_ORT
     return Finding(name, "broken", f"{version} is too old", cure) if is_old else Finding(name, "ok", version)
 

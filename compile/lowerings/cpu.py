@@ -2,7 +2,7 @@
 
 ::
 
-    conv_results -> full_range_after_relu -> unsigned_activations [-> seven_bit_weights] -> integer_biases
+    integer_results -> full_range_after_relu -> unsigned_activations [-> seven_bit_weights] -> integer_biases
 
 Gemm with u8 activations, s8 weights and s32 bias becomes QGemm with float result, Conv between Q/DQ QLinearConv. The
 order matters: the ReLU pass must see int8 before it becomes uint8, biases are in units of the final scales.
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from calibration.artifact import Artifact
 from calibration.graph import drop_unused_constants, load_model, save_model
 from calibration.table import Table, load_table
-from compile.lowerings.conv_results import quantize_conv_results
+from compile.lowerings.integer_results import quantize_results
 from compile.lowerings.integer_bias import integer_biases
 from compile.lowerings.seven_bits import seven_bit_weights
 from compile.lowerings.unsigned import full_range_after_relu, unsigned_activations
@@ -42,10 +42,10 @@ class Pass:
     run: Callable[[ModelProto, Table], None]
 
 
-CONV_RESULTS = Pass(
-    "conv_results",
-    "half a step of each convolution's result, amax / 254; beyond amax the rest is cut off",
-    quantize_conv_results,
+INTEGER_RESULTS = Pass(
+    "integer_results",
+    "half a step of each such result, amax / 254; beyond amax the rest is cut off",
+    quantize_results,
 )
 FULL_RANGE_AFTER_RELU = Pass(
     "full_range_after_relu",
@@ -74,7 +74,7 @@ def cpu_passes(reduce_range: bool) -> tuple[Pass, ...]:
         reduce_range: the processor is x86 without VNNI.
     """
     weights = (SEVEN_BIT_WEIGHTS,) if reduce_range else ()
-    return (CONV_RESULTS, FULL_RANGE_AFTER_RELU, UNSIGNED_ACTIVATIONS, *weights, INTEGER_BIASES)
+    return (INTEGER_RESULTS, FULL_RANGE_AFTER_RELU, UNSIGNED_ACTIVATIONS, *weights, INTEGER_BIASES)
 
 
 def cpu_from_qdq(qdq: Artifact, table: Artifact, path: Path, reduce_range: bool = False) -> Artifact:

@@ -98,9 +98,7 @@ class Student(nn.Module):
         for stage in range(4):
             block_rates = rates[starts[stage] : starts[stage + 1]]
             if stage < 2:
-                blocks: list[nn.Module] = [
-                    InvertedResidual(dims[stage], shape.expansion, rate) for rate in block_rates
-                ]
+                blocks: list[nn.Module] = [InvertedResidual(dims[stage], shape.expansion, rate) for rate in block_rates]
             else:
                 blocks = _vss_blocks(dims[stage], shape.mlp_ratio, block_rates, scan)
             stages.append(nn.Sequential(*blocks))

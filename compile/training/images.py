@@ -63,7 +63,7 @@ def training_images_from_dataset(
     if missing:
         raise LabelsError(
             f"The train split of {dataset.root} has no image of {', '.join(sorted(missing))}.",
-            "Add images of every label, or train fewer labels with --labels.",
+            "Add images of every label to the split train; images of held-out patients do not count.",
         )
     squares = np.zeros((len(samples) + NEGATIVES, SOURCE_PX, SOURCE_PX), np.uint8)
     for index, sample in enumerate(samples):
@@ -94,11 +94,10 @@ def batches(images: TrainingImages, recipe: Recipe, text: Tensor, epoch: int) ->
     preprocess = Preprocess(size_px=recipe.size_px)
     targets = images.targets[: images.real]
     weights = torch.bincount(targets, minlength=images.classes).float()[targets] ** -recipe.balance
-    synthetic = round(recipe.batch * recipe.negatives)
-    steps = images.real // (recipe.batch - synthetic)
-    order = torch.multinomial(weights, steps * (recipe.batch - synthetic), replacement=True, generator=generator)
-    for rows in order.view(steps, -1):
-        noise = torch.randint(images.real, len(images.squares), (synthetic,), generator=generator)
+    steps, drawn = recipe.steps(images.real), recipe.drawn()
+    order = torch.multinomial(weights, steps * drawn, replacement=True, generator=generator)
+    for rows in order.view(steps, drawn):
+        noise = torch.randint(images.real, len(images.squares), (recipe.batch - drawn,), generator=generator)
         index = torch.cat([rows, noise])
         x = augmented(images.squares[index], recipe.input_px(epoch), text, recipe.augmentation, generator)
         y = functional.one_hot(images.targets[index], images.classes).float()

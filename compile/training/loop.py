@@ -31,6 +31,7 @@ from edge.errors import CheckpointError
 from edge.files import sha256_from_bytes, write_atomic
 
 EVAL_EVERY = 5  # epochs
+EVAL_BATCH = 64  # images
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def _epoch(
 ) -> float:
     model.train()
     losses = []
-    steps = images.real // (recipe.batch - round(recipe.batch * recipe.negatives))
+    steps = recipe.steps(images.real)
     for step, (x, y) in enumerate(batches(images, recipe, text, epoch)):
         for group in optimizer.param_groups:
             group["lr"] = _rate(recipe, epoch + step / steps)
@@ -134,7 +135,7 @@ def _epoch(
         optimizer.step()
         average.update_parameters(model)
         losses.append(float(loss.detach()))
-    return sum(losses) / max(1, len(losses))
+    return sum(losses) / len(losses)
 
 
 def has_fast_bf16(device: torch.device) -> bool:
@@ -149,7 +150,8 @@ def _scores(model: nn.Module, held_out: HeldOut, device: torch.device) -> dict[s
     from sklearn.metrics import f1_score
 
     model.eval()
-    logits = [model(torch.from_numpy(x).to(device))[0].cpu() for x in np.array_split(held_out.inputs, 6)]
+    inputs = torch.from_numpy(held_out.inputs)
+    logits = [model(x.to(device))[0].cpu() for x in inputs.split(EVAL_BATCH)]
     answers = torch.cat(logits).argmax(1).numpy()
     present = np.unique(held_out.targets)
     f1 = f1_score(held_out.targets, answers, labels=present, average="macro", zero_division=0.0)

@@ -79,6 +79,14 @@ class Recipe:
         """Epochs of all phases."""
         return sum(phase.epochs for phase in self.phases)
 
+    def drawn(self) -> int:
+        """Real images in a batch; the others are synthetic."""
+        return self.batch - round(self.batch * self.negatives)
+
+    def steps(self, images: int) -> int:
+        """Steps of an epoch over that many real images; images are drawn again where they are fewer than a batch."""
+        return max(1, images // self.drawn())
+
     def input_px(self, epoch: int) -> int:
         """Input side in an epoch, counted from 0."""
         for phase in self.phases:

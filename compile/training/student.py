@@ -18,6 +18,7 @@ from compile.model.zoo import model_from_name
 from compile.training.images import inputs_from_dataset, training_images_from_dataset
 from compile.training.loop import HeldOut, trained
 from compile.training.recipe import NOT_STANDARD, Recipe
+from edge.errors import LabelsError
 from edge.files import sha256_from_bytes
 from edge.preprocess import Preprocess
 
@@ -44,13 +45,18 @@ def student_from_dataset(
         The weights; made from the data and the recipe.
 
     Raises:
-        LabelsError: a label has no training image.
+        LabelsError: a label has no training image, or no held-out image has a label of the recipe.
         CheckpointError: the folder holds a run of another recipe.
     """
     torch.manual_seed(recipe.seed)
     images = training_images_from_dataset(dataset, held_out, recipe, progress)
     preprocess = Preprocess(size_px=recipe.size_px)
     shown = held_out.where(labels={*recipe.labels, *recipe.rejects})
+    if not shown.samples:
+        raise LabelsError(
+            f"{held_out.root} has no image of a label that is trained.",
+            "Give --held-out images with the same labels, or leave it out for the shipped ones.",
+        )
     numbers = [recipe.labels.index(s.label) if s.label in recipe.labels else len(recipe.labels) for s in shown.samples]
     reported = HeldOut(inputs_from_dataset(shown, preprocess), np.asarray(numbers, np.int64))
     model = model_from_name(recipe.model, images.classes, preprocess.channels, drop_path=recipe.drop_path)

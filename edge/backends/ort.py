@@ -80,6 +80,17 @@ def ort_from_model(model: bytes, threads: int, spin: bool, libraries: Sequence[b
     return OrtBackend(session, onnxruntime.__version__)
 
 
+def ort_version() -> str:
+    """Version of the installed ONNX Runtime.
+
+    Raises:
+        ImportError: there is none, or it cannot be loaded.
+    """
+    import onnxruntime
+
+    return str(onnxruntime.__version__)
+
+
 @contextlib.contextmanager
 def _path_from_library(library: bytes) -> Iterator[str]:
     """A path of verified bytes that nobody can exchange before they are loaded, and that needs no writable folder."""

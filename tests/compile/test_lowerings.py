@@ -45,6 +45,18 @@ foreign (float[1, 16, 5, 5] image) => (float[1, 3] logits)
 }
 """
 
+PERCEPTRON = """
+<ir_version: 7, opset_import: ["" : 13]>
+perceptron (float[1, 64] image) => (float[1, 3] logits)
+{
+  fc1 = Gemm <transB = 1> (image, fc1_w, fc1_b)
+  act1 = Relu (fc1)
+  fc2 = Gemm <transB = 1> (act1, fc2_w, fc2_b)
+  act2 = Relu (fc2)
+  logits = Gemm <transB = 1> (act2, head_w)
+}
+"""
+
 
 @pytest.fixture
 def qdq(tiny: Tiny, qdq_path: Path) -> Artifact:
@@ -185,3 +197,22 @@ def test_weight_beyond_the_range_of_float16_stays_float32(tiny: Tiny, tmp_path: 
     large = save_model(model, tmp_path / "large.onnx", {})
     half = graph_from_model(load_model(fp16_weights_from_onnx(large, tmp_path / "half.onnx").path))
     assert half.array(name).dtype == np.float32
+
+
+def test_linear_layers_in_front_of_a_relu_get_integer_kernels(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    model = parser.parse_model(PERCEPTRON)
+    for name, shape in (
+        ("fc1_w", (32, 64)),
+        ("fc1_b", (32,)),
+        ("fc2_w", (32, 32)),
+        ("fc2_b", (32,)),
+        ("head_w", (3, 32)),
+    ):
+        constant(model, name, rng.normal(0, 0.2, shape).astype(np.float32))
+    file = save_model(canonical_from_model(model), tmp_path / "model.onnx", {})
+    images = [rng.standard_normal((1, 64)).astype(np.float32) for _ in range(8)]
+    table = table_from_onnx(file, lambda: iter(images), tmp_path / "table.json", "d", threads=1)
+    canonical = qdq_from_onnx(file, table, tmp_path / "qdq.onnx")
+    found = optimized(cpu_from_qdq(canonical, table, tmp_path / "cpu.onnx"), tmp_path / "optimized.onnx")
+    assert (found["QGemm"], found["Gemm"], found["FusedGemm"]) == (2, 1, 0)

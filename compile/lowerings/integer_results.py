@@ -1,11 +1,11 @@
-"""Convolutions write int8: ONNX Runtime has no integer convolution with a float result."""
+"""Layers whose kernel cannot write float write int8: convolutions, and linear layers in front of a ReLU."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from calibration.graph import graph_from_model, insert_before_use
-from calibration.layers import conv_result
+from calibration.layers import integer_result
 from calibration.table import Table
 from compile.lowerings.sites import sites_from_graph
 from compile.quantize import activation_pair, scale_of
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 
-def quantize_conv_results(model: ModelProto, table: Table) -> None:
-    """Put a Q/DQ pair behind each INT8 convolution (behind its ReLU) that has none.
+def quantize_results(model: ModelProto, table: Table) -> None:
+    """Put a Q/DQ pair behind each such INT8 layer (behind its ReLU) that has none.
 
     A convolution's result is rounded before it is added to a residual branch; the sum itself stays float.
 
@@ -30,11 +30,9 @@ def quantize_conv_results(model: ModelProto, table: Table) -> None:
     positions = {name: index for index, node in enumerate(model.graph.node) for name in node.output}
     groups: dict[int, list[NodeProto]] = {}
     for site in sites_from_graph(graph):
-        if site.node.op_type != "Conv":
-            continue
-        result = conv_result(site.node.output[0], graph)
-        readers = graph.consumers.get(result, [])
-        if result in graph.outputs or all(node.op_type == "QuantizeLinear" for node in readers):
+        result = integer_result(site.node, graph)
+        readers = graph.consumers.get(result or "", [])
+        if result is None or result in graph.outputs or all(node.op_type == "QuantizeLinear" for node in readers):
             continue
         present = next((node for node in readers if node.op_type == "QuantizeLinear"), None)
         if present is None:
