@@ -57,6 +57,7 @@ class Evidence:
         calibration: data and methods of the ranges.
         squares: (M,S,S) uint8 gate images.
         reference: (M,K) the float model's logits on them.
+        machines: scanner models among the gate images.
     """
 
     decision: Decision
@@ -64,6 +65,7 @@ class Evidence:
     calibration: CalibrationFacts
     squares: NDArray[np.uint8]
     reference: NDArray[np.float32]
+    machines: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ def _manifest(engine: Engine, evidence: Evidence, spec: ModelSpec, release: Rele
         decision=evidence.decision,
         calibration=evidence.calibration,
         gate=evidence.gate,
-        machines=spec.machines,
+        machines=evidence.machines,
         tools=tool_versions(),
         watermark=SYNTHETIC if spec.synthetic else None,
         notice=RESEARCH_USE,

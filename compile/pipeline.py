@@ -40,6 +40,8 @@ from edge.errors import UsageError
 from edge.manifest import CalibrationFacts
 from edge.signature import SigningKey
 
+NO_MACHINE = ("", "Other")  # what tables write for an unnamed scanner
+
 
 def compiled_from_job(job: Job, signer: SigningKey, progress: Callable[[str, float], None]) -> Compiled:
     """Compile a model.
@@ -86,7 +88,8 @@ def compiled_from_job(job: Job, signer: SigningKey, progress: Callable[[str, flo
     progress("bundle", 0.0)
     methods = tuple(sorted({r.method for r in load_table(table.path).ranges.values()})) if table else ()
     facts = CalibrationFacts(job.calibration.digest, len(calibration), methods)
-    evidence = Evidence(decision, gate, facts, gate_squares, reference)
+    machines = tuple(sorted({s.machine for s in gate_data.samples} - set(NO_MACHINE))) if gate.assessed else ()
+    evidence = Evidence(decision, gate, facts, gate_squares, reference, machines)
     documents = {"card.md": source.card, **attribution(gate_data)}
     if table:
         documents["table.json"] = table.path.read_bytes()

@@ -165,6 +165,10 @@ class Manifest:
         """Ids of all labels, in the order of the logits."""
         return tuple(label.id for label in self.labels)
 
+    def is_measured_on(self, machine: str) -> bool:
+        """Whether the model was measured on a scanner model; names in DICOM headers may say more, e.g. "Voluson E6 BT16"."""
+        return any(measured.lower() in machine.lower() for measured in self.machines)
+
     @property
     def planes(self) -> tuple[Label, ...]:
         """The labels that are planes."""

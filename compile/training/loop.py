@@ -151,7 +151,8 @@ def _scores(model: nn.Module, held_out: HeldOut, device: torch.device) -> dict[s
 
     model.eval()
     inputs = torch.from_numpy(held_out.inputs)
-    logits = [model(x.to(device))[0].cpu() for x in inputs.split(EVAL_BATCH)]
+    starts = range(0, len(inputs), EVAL_BATCH)
+    logits = [model(inputs[start : start + EVAL_BATCH].to(device))[0].cpu() for start in starts]
     answers = torch.cat(logits).argmax(1).numpy()
     present = np.unique(held_out.targets)
     f1 = f1_score(held_out.targets, answers, labels=present, average="macro", zero_division=0.0)

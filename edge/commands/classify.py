@@ -22,6 +22,7 @@ from edge.commands.terminal import (
 from edge.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from edge.manifest import Manifest
     from edge.prediction import Prediction
     from edge.session import Session
 
@@ -37,6 +38,7 @@ class Answer:
     time_ms: float | None
     prediction: Prediction | None
     error: str
+    machine: str = ""
 
 
 def classify(
@@ -51,7 +53,7 @@ def classify(
 
     with open_session(bundle, threads=threads, keyring=user_keyring()) as session:
         show_notices(session.notices)
-        answers = answers_from_paths(session, paths)
+        answers = _told_of_machines(answers_from_paths(session, paths), session.manifest)
         bad = _show_lines(answers, top) if as_json else _show_rows(answers, top, session)
         show_research_line(session.manifest.notice, as_json)
     if bad:
@@ -84,9 +86,21 @@ def _answers_from_file(session: Session, file: Path) -> Iterator[Answer]:
 
     try:
         for frame in frames_from_file(file):
-            yield Answer(frame.input, frame.index, frame.time_ms, session.classify(frame.pixels), "")
+            prediction = session.classify(frame.pixels)
+            yield Answer(frame.input, frame.index, frame.time_ms, prediction, "", frame.machine)
     except (InputError, UsageError) as error:  # the latter: no decoder installed for this kind of file
         yield Answer(str(file), 0, None, None, str(error))
+
+
+def _told_of_machines(answers: Iterator[Answer], manifest: Manifest) -> Iterator[Answer]:
+    """Pass answers on and say, once a scanner model, that the model was not measured on it."""
+    told: set[str] = set()
+    for answer in answers:
+        if answer.machine and answer.machine not in told and not manifest.is_measured_on(answer.machine):
+            told.add(answer.machine)
+            measured = ", ".join(manifest.machines) or "none"
+            show_notices([f"Not measured on this scanner: {answer.machine} (measured on: {measured})."])
+        yield answer
 
 
 def line_from_answer(answer: Answer, top: int) -> dict[str, Any]:

@@ -19,7 +19,6 @@ EXTRAS = {
     "matplotlib": "compile",
     "timm": "train",
     "torchvision": "train",
-    "tensorboard": "train",
 }  # top-level module -> extra that brings it
 
 

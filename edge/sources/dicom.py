@@ -32,7 +32,8 @@ HEADER_ELEMENTS = (
     *("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence", "SequenceOfUltrasoundRegions"),
     *("FrameTime", "FrameTimeVector", "CineRate", "RecommendedDisplayFrameRate"),
     *(name + end for name in PALETTE for end in ("Descriptor", "Data")),
-    *("PatientID", "ManufacturerModelName"),  # for calibration/formats.py, which keeps no id
+    "ManufacturerModelName",  # a model is only measured on some scanners
+    "PatientID",  # for calibration/formats.py, which keeps no id
 )
 MAX_FRAMES = 100_000  # an hour at 28 frames/s; a header that claims more is wrong
 REGION_2D = 1  # Region Spatial Format, PS3.3 C.8.5.5.1.1
@@ -66,7 +67,8 @@ def _frames_from_header(path: Path, header: Dataset) -> Iterator[Frame]:
         if pixels is None:
             raise ImageError(f"{path} holds {index} of its {count} frames.", "Send or export it again.")
         tissue = tissue_from_pixels(bytes_from_pixels(pixels, header), regions)
-        yield Frame(tissue, str(path), index, _time_ms(header, index, count))
+        machine = str(header.get("ManufacturerModelName") or "")
+        yield Frame(tissue, str(path), index, _time_ms(header, index, count), machine)
 
 
 def header_from_file(path: Path) -> Dataset:

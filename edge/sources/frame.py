@@ -28,12 +28,14 @@ class Frame:
         input: the file it comes from, as it was named.
         index: its number in that file, from 0.
         time_ms: since the first frame; None for a still.
+        machine: scanner model, where the file tells (DICOM); else empty.
     """
 
     pixels: NDArray[np.uint8]
     input: str
     index: int
     time_ms: float | None
+    machine: str = ""
 
 
 def check_size(path: Path, width: int, height: int) -> None:

@@ -243,3 +243,14 @@ def test_a_missing_package_costs_one_command_and_names_its_cure(plugin: dict[str
     assert done.returncode == 4
     assert "'absent_package' is not installed" in done.stderr
     assert "pip install" in done.stderr
+
+
+def test_a_scanner_the_model_was_not_measured_on_is_named_once(
+    bundles: Any, capsys: Any, tmp_path: Path, dicom: Callable[..., Path]
+) -> None:
+    pixels = np.full((64, 64), 90, np.uint8)
+    files = [dicom(tmp_path / f"{i}.dcm", pixels, ManufacturerModelName="Unheard Of 9") for i in range(2)]
+    known = dicom(tmp_path / "known.dcm", pixels, ManufacturerModelName="Voluson E6 BT16")
+    _, _, err = run(capsys, "classify", bundles.null(machines=("Voluson E6",)), *files, known)
+    assert err.count("Not measured on this scanner") == 1
+    assert "Unheard Of 9 (measured on: Voluson E6)" in err
