@@ -6,7 +6,6 @@ VENV := .venv
 EDGE := $(VENV)/bin/edge
 SCALE ?= full
 EVIDENCE ?= docs/evidence
-export VMAMBA_EDGE_HOME ?= $(CURDIR)/build/home
 
 .PHONY: run test check evidence pictures compat clean
 

@@ -8,25 +8,63 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from calibration.dataset import Dataset
 from calibration.formats import load_dataset
+from calibration.looks import patients_from_looks
+from calibration.splits import check_disjoint, split_by_patient
 from edge.errors import LabelsError
 
 SAMPLES = Path(__file__).parent / "samples" / "labels.csv"
 CALIBRATION_SPLITS = ("val", "train")  # the first of them that a table has
 GATE_SPLITS = ("test", "val")
+FRACTIONS = {"train": 0.7, "val": 0.1, "test": 0.2}  # of a table without splits; the founding study's 7:1:2
+SPLIT_SEED = 0
+
+
+def checked_dataset(path: Path | None) -> Dataset:
+    """A data set in any layout, no patient of it in two splits; None for the shipped one.
+
+    Raises:
+        LabelsError: the layout's own faults, or a patient in two splits.
+    """
+    dataset = load_dataset(path or SAMPLES)
+    check_disjoint(dataset.samples)
+    return dataset
+
+
+def dataset_with_splits(path: Path) -> Dataset:
+    """The same; a table without splits is dealt 7:1:2 by patient, images without one by their looks.
+
+    Raises:
+        LabelsError: the layout's own faults, or a patient in two splits.
+        ImageError: an image cannot be read.
+    """
+    dataset = checked_dataset(path)
+    if any(sample.split for sample in dataset.samples):
+        return dataset
+    grouped = patients_from_looks(dataset)
+    return replace(grouped, samples=split_by_patient(grouped.samples, FRACTIONS, SPLIT_SEED))
 
 
 def calibration_dataset(path: Path | None) -> Dataset:
     """The images for ranges and decision: split val, else train, else all; None for the shipped ones."""
-    return _first_split(load_dataset(path or SAMPLES), CALIBRATION_SPLITS)
+    return _first_split(checked_dataset(path), CALIBRATION_SPLITS)
 
 
 def gate_dataset(path: Path | None) -> Dataset:
     """The images for the gate: split test, else val, else all; None for the shipped ones."""
-    return _first_split(load_dataset(path or SAMPLES), GATE_SPLITS)
+    return _first_split(checked_dataset(path), GATE_SPLITS)
+
+
+def calibration_and_gate(calibration: Path | None, gate_data: Path | None) -> tuple[Dataset, Dataset]:
+    """Both at once: one table for both is dealt to splits first if it has none."""
+    if calibration is not None and calibration == gate_data:
+        dataset = dataset_with_splits(calibration)
+        return _first_split(dataset, CALIBRATION_SPLITS), _first_split(dataset, GATE_SPLITS)
+    return calibration_dataset(calibration), gate_dataset(gate_data)
 
 
 def split_dataset(path: Path | None, split: str) -> Dataset:
@@ -35,7 +73,7 @@ def split_dataset(path: Path | None, split: str) -> Dataset:
     Raises:
         LabelsError: the table has no such split.
     """
-    dataset = load_dataset(path or SAMPLES)
+    dataset = checked_dataset(path)
     chosen = dataset.where(split=split)
     if not chosen.samples:
         known = ", ".join(sorted({sample.split for sample in dataset.samples if sample.split})) or "none"

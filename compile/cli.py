@@ -82,18 +82,21 @@ def compile_model(
             bundle = bundle_from_bundle(Path(model), output, keyring, signer, _now(), threads, progress)
         _print_recompiled(bundle, as_json)
         return
+    from compile.explain import explained
     from compile.pipeline import compiled_from_job
+    from compile.stages import Stages
 
     job = _job(
         model, output, calibration, gate_data, None if no_gate else gate, precision, labels, number, threads, work
     )
     job = _with_preprocess(job, size, mean, std, crop)
-    with progress_bar(as_json) as progress:
-        compiled = compiled_from_job(job, signer, progress)
-    if explain is not None:
-        from compile.explain import explained
-
-        explained(compiled, explain)
+    try:
+        with progress_bar(as_json) as progress:
+            stages = Stages(job.work, progress)
+            compiled = compiled_from_job(job, signer, stages)
+    finally:
+        if explain is not None:  # most of all where the gate refuses
+            explained(stages.artifacts, job.model, explain)
     _print_compiled(compiled, as_json, keyring_is_development=key is None)
 
 
@@ -123,16 +126,17 @@ def _job(
     threads: int,
     work: Path | None,
 ) -> Job:
-    from calibration.samples_set import calibration_dataset, gate_dataset
+    from calibration.samples_set import calibration_and_gate
     from compile.job import Job
     from edge.cpu import load_cpu
 
+    calibration_images, gate_images = calibration_and_gate(calibration, gate_data)
     return Job(
         model=model,
         output=output,
         work=work or output.parent / "work" / output.stem,
-        calibration=calibration_dataset(calibration),
-        gate_data=gate_dataset(gate_data),
+        calibration=calibration_images,
+        gate_data=gate_images,
         precision=precision,
         max_drop=max_drop,
         labels=_labels(labels),

@@ -3,48 +3,50 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
+from calibration.artifact import Artifact
 from calibration.table import Range, load_table
-from compile.job import Compiled
 from edge.files import write_atomic
 
 SHOWN = 40  # tensors in the picture; the table has all
 
 
-def explained(compiled: Compiled, folder: Path) -> None:
+def explained(stages: Mapping[str, Artifact], name: str, folder: Path) -> None:
     """Write the folder.
 
     Args:
-        compiled: a finished compilation.
+        stages: files of a compilation, finished or refused.
+        name: of the model.
         folder: is made; gets the ONNX files, `layers.md` and `layers.png`.
 
     Raises:
         MachineError: the folder cannot be written.
     """
-    write_atomic(folder / "layers.md", _page(compiled).encode())
-    for artifact in compiled.stages.values():
+    write_atomic(folder / "layers.md", _page(stages, name).encode())
+    for artifact in stages.values():
         shutil.copy2(artifact.path, folder / artifact.path.name)
-    if ranges := _ranges(compiled):
+    if ranges := _ranges(stages):
         _draw(ranges, folder / "layers.png")
 
 
-def _ranges(compiled: Compiled) -> list[tuple[str, Range]]:
-    if "calibrate" not in compiled.stages:
+def _ranges(stages: Mapping[str, Artifact]) -> list[tuple[str, Range]]:
+    if "calibrate" not in stages:
         return []
-    return sorted(load_table(compiled.stages["calibrate"].path).ranges.items(), key=lambda item: -item[1].error)
+    return sorted(load_table(stages["calibrate"].path).ranges.items(), key=lambda item: -item[1].error)
 
 
-def _page(compiled: Compiled) -> str:
+def _page(stages: Mapping[str, Artifact], name: str) -> str:
     lines = [
-        f"# {compiled.name}: how it was compiled",
+        f"# {name}: how it was compiled",
         "",
         "Error: of the worst layer that reads the tensor, in units of that layer's output, on a few images.",
         "",
         "| tensor | range +- | method | error |",
         "|---|---|---|---|",
     ]
-    lines += [f"| {name} | {r.amax:.4g} | {r.method} | {r.error:.4f} |" for name, r in _ranges(compiled)]
+    lines += [f"| {tensor} | {r.amax:.4g} | {r.method} | {r.error:.4f} |" for tensor, r in _ranges(stages)]
     return "\n".join(lines) + "\n"
 
 

@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -43,13 +43,13 @@ from edge.signature import SigningKey
 NO_MACHINE = ("", "Other")  # what tables write for an unnamed scanner
 
 
-def compiled_from_job(job: Job, signer: SigningKey, progress: Callable[[str, float], None]) -> Compiled:
+def compiled_from_job(job: Job, signer: SigningKey, stages: Stages) -> Compiled:
     """Compile a model.
 
     Args:
         job: what to compile, for whom, with which images.
         signer: signs the bundle.
-        progress: told the stage and what of it is done, 0..1.
+        stages: keeps the files of the stages and tells their progress.
 
     Returns:
         The bundle with what was measured on it. Nothing is written at the output unless every stage succeeded.
@@ -60,12 +60,11 @@ def compiled_from_job(job: Job, signer: SigningKey, progress: Callable[[str, flo
         GateError: the engine does not answer as the float model does.
         MachineError: a file cannot be written.
     """
-    stages = Stages(job.work, progress)
     source = source_from_job(job, stages)
     preprocess = source.spec.preprocess
-    calibration = squares_from_dataset(job.calibration, preprocess, progress)
+    calibration = squares_from_dataset(job.calibration, preprocess, stages.progress)
     gate_data = unseen(job.gate_data, job.calibration)
-    gate_squares = squares_from_dataset(gate_data, preprocess, progress)
+    gate_squares = squares_from_dataset(gate_data, preprocess, stages.progress)
 
     run = partial(logits_from_onnx, preprocess=preprocess, threads=job.threads, batch=batch_of(source))
     engine, table = engine_from_source(source, calibration, job, stages)
@@ -74,18 +73,20 @@ def compiled_from_job(job: Job, signer: SigningKey, progress: Callable[[str, flo
         engine = eased_engine(source, table, calibration, job, stages)
         held_out = run(engine.lowered.path, calibration)
 
-    progress("decision", 0.0)
+    stages.progress("decision", 0.0)
     labels, rejects = source.spec.labels, source.spec.reject_labels
-    decision = decision_from_logits(held_out, [s.label for s in job.calibration.samples], labels, rejects)
+    # A threshold measured on training images would promise too much: their labels are not looked at.
+    held_out_labels = ["" if s.split == "train" else s.label for s in job.calibration.samples]
+    decision = decision_from_logits(held_out, held_out_labels, labels, rejects)
 
-    progress("gate", 0.0)
+    stages.progress("gate", 0.0)
     reference, answers = (run(file.path, gate_squares) for file in (source.model, engine.lowered))
     truth = [sample.label for sample in gate_data.samples]
     gate = gate_from_logits(reference, answers, truth, labels, rejects, skipped=job.max_drop is None)
     if job.max_drop is not None:
         check_passed(gate, job.max_drop)
 
-    progress("bundle", 0.0)
+    stages.progress("bundle", 0.0)
     methods = tuple(sorted({r.method for r in load_table(table.path).ranges.values()})) if table else ()
     facts = CalibrationFacts(job.calibration.digest, len(calibration), methods)
     machines = tuple(sorted({s.machine for s in gate_data.samples} - set(NO_MACHINE))) if gate.assessed else ()
@@ -95,7 +96,7 @@ def compiled_from_job(job: Job, signer: SigningKey, progress: Callable[[str, flo
         documents["table.json"] = table.path.read_bytes()
     release = Release(job.output.stem, job.release, job.created, source.sha256)
     bundle = bundle_from_engine(engine, evidence, source.spec, release, documents, signer, job.output)
-    progress("bundle", 1.0)
+    stages.progress("bundle", 1.0)
     messages = source.messages
     if engine.float_layers:
         messages += (f"These layers stay float: {', '.join(engine.float_layers)}.",)
@@ -181,16 +182,23 @@ def int8_engine(smooth: Artifact, table: Artifact, float_layers: tuple[str, ...]
 
 
 def unseen(gate_data: Dataset, calibration: Dataset) -> Dataset:
-    """The gate images whose bytes are not among the calibration images.
+    """The gate images that are neither a calibration image nor of a patient of one.
 
     Raises:
         UsageError: none is left.
     """
     seen = {hashlib.sha256(calibration.path(s).read_bytes()).digest() for s in calibration.samples}
-    fresh = [s for s in gate_data.samples if hashlib.sha256(gate_data.path(s).read_bytes()).digest() not in seen]
+    patients = {(s.dataset, s.patient) for s in calibration.samples if s.patient}
+    fresh = [
+        s
+        for s in gate_data.samples
+        if (s.dataset, s.patient) not in patients
+        and hashlib.sha256(gate_data.path(s).read_bytes()).digest() not in seen
+    ]
     if not fresh:
         raise UsageError(
-            "Every gate image is also a calibration image.", "Give --gate-data images that calibration does not use."
+            "Every gate image, or its patient, is also among the calibration images.",
+            "Give --gate-data images of other patients.",
         )
     return replace(gate_data, samples=tuple(fresh))
 

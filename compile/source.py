@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from compile.job import Job
 from compile.model.spec import METADATA_KEY, ModelSpec, spec_from_json
 from compile.stages import Stages
 from edge.errors import CheckpointError, ModelError, UsageError
-from edge.files import sha256_from_file
+from edge.files import sha256_from_file, write_atomic
 from edge.preprocess import Preprocess
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -47,15 +48,14 @@ def source_from_job(job: Job, stages: Stages) -> Source:
     path = path_from_name(job.model)
     digest = sha256_from_file(path)
     options = {"weights": digest, "labels": "\n".join(job.labels), "preprocess": repr(job.preprocess)}
-    messages: list[str] = []
     if path.suffix == ".onnx":
         make = lambda file: onnx_from_foreign(path, file, job.labels, job.preprocess)[0]  # noqa: E731
     else:
-        make = lambda file: _exported(path, file, job, messages)  # noqa: E731
+        make = lambda file: _exported(path, file, job)  # noqa: E731
     model = stages.run("export", "model.onnx", options, make)
     card = path.with_suffix(".md")
     text = card.read_bytes() if card.is_file() else f"# {path.name}\n\nNo model card came with this model.\n".encode()
-    return Source(model, spec_from_onnx(model.path), digest, text, tuple(messages))
+    return Source(model, spec_from_onnx(model.path), digest, text, _messages(model.path))
 
 
 def path_from_name(name: str) -> Path:
@@ -100,14 +100,20 @@ def spec_from_onnx(path: Path) -> ModelSpec:
     raise ModelError(f"{path} carries no description.", "Compile it with edge compile.")
 
 
-def _exported(path: Path, output: Path, job: Job, messages: list[str]) -> Artifact:
+def _messages(model: Path) -> tuple[str, ...]:
+    """What the export had to say, also where its file is used again."""
+    notes = model.with_suffix(".notes.json")
+    return tuple(json.loads(notes.read_text())) if notes.is_file() else ()
+
+
+def _exported(path: Path, output: Path, job: Job) -> Artifact:
     from compile.export import onnx_from_student
     from compile.macs import macs_from_model
     from compile.model.checkpoint import teacher_from_checkpoint
 
     # A head is only replaced on request: by a labels file of another length.
     model, info = teacher_from_checkpoint(path, classes=len(job.labels) or None)
-    messages.extend(info.messages)
+    write_atomic(output.with_suffix(".notes.json"), json.dumps(info.messages).encode())
     spec = info.spec or ModelSpec(
         name=info.name,
         labels=job.labels or tuple(f"class_{index}" for index in range(info.classes)),

@@ -100,7 +100,7 @@ class Gate:
         f1_float: macro-F1 of the float model, 0..1, if assessed.
         f1_engine: macro-F1 of the engine, 0..1, if assessed.
         drop: f1_float - f1_engine in points (hundredths), if assessed.
-        agreement: share of images on which engine and float model name the same class, 0..1; None if skipped.
+        agreement: share of images on which engine and float model name the same class, 0..1; None if not measured.
         tolerance: largest `edge.gate.errors_from_logits` a gate frame may have when the engine is loaded.
     """
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edge.errors import UsageError
+from edge.errors import DeviceError
 
 TIMM_NAMES = {
     "resnet50": "resnet50",
@@ -40,7 +40,7 @@ class Comparator(nn.Module):
         drop_path: share of images that skip a residual branch while training, where the network has stochastic depth.
 
     Raises:
-        UsageError: timm is not installed.
+        DeviceError: timm is not installed.
     """
 
     def __init__(self, name: str, classes: int, in_channels: int = 3, drop_path: float = 0.0) -> None:
@@ -69,4 +69,4 @@ def _timm() -> ModuleType:
                 torch.library.define(name, schema)
         return importlib.import_module("timm")
     except ImportError as error:
-        raise UsageError(f"Comparators need timm: {error}.", 'pip install "vmamba-edge[train]"') from error
+        raise DeviceError(f"Comparators need timm: {error}.", 'pip install "vmamba-edge[train]"') from error

@@ -39,8 +39,7 @@ def train(
     as_json: JSON = False,
 ) -> None:
     """Train a classifier from fresh weights; goes on where an interrupted run stopped."""
-    from calibration.formats import load_dataset
-    from calibration.samples_set import SAMPLES
+    from calibration.samples_set import checked_dataset, dataset_with_splits
     from compile.training.recipe import Recipe
     from compile.training.student import student_from_dataset
     from edge.commands.progress import progress_bar
@@ -51,7 +50,7 @@ def train(
     folder = work or output.parent / "work" / f"train-{output.stem}"
     with progress_bar(as_json) as progress:
         artifact = student_from_dataset(
-            load_dataset(data), load_dataset(held_out or SAMPLES), recipe, folder, output, progress
+            dataset_with_splits(data), checked_dataset(held_out), recipe, folder, output, progress
         )
     last = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
     document = {"schema": 1, "weights": str(artifact.path), "sha256": artifact.sha256, "log": str(folder / "log.jsonl")}

@@ -19,7 +19,7 @@ from edge.commands.terminal import (
     show_table,
     user_keyring,
 )
-from edge.errors import InputError, UsageError
+from edge.errors import DeviceError, InputError
 
 if TYPE_CHECKING:
     from edge.manifest import Manifest
@@ -88,7 +88,7 @@ def _answers_from_file(session: Session, file: Path) -> Iterator[Answer]:
         for frame in frames_from_file(file):
             prediction = session.classify(frame.pixels)
             yield Answer(frame.input, frame.index, frame.time_ms, prediction, "", frame.machine)
-    except (InputError, UsageError) as error:  # the latter: no decoder installed for this kind of file
+    except (InputError, DeviceError) as error:  # the latter: no decoder installed for this kind of file
         yield Answer(str(file), 0, None, None, str(error))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from edge.errors import ImageError, UsageError
+from edge.errors import DeviceError, ImageError
 from edge.sources.frame import Frame, check_size
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ def frames_from_video(path: Path) -> Iterator[Frame]:
 
     Raises:
         ImageError: not a video, no picture in it, damaged, or a frame size out of bounds.
-        UsageError: PyAV is not installed.
+        DeviceError: PyAV is not installed.
     """
     try:
         import av
     except ImportError as error:
-        raise UsageError(
+        raise DeviceError(
             f"{path} is a video, and PyAV is not installed.", 'Run: pip install "vmamba-edge[video]"'
         ) from error
     index = 0

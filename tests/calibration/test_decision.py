@@ -55,7 +55,9 @@ def test_kept_is_the_share_of_plane_images_that_the_device_accepts() -> None:
 def test_images_of_other_labels_do_not_count() -> None:
     logits, truth = drawn(200)
     others = np.random.default_rng(9).normal(size=(50, 4)).astype(np.float32)
-    mixed = decision_from_logits(np.vstack([logits, others]), [*truth, *["cervix", "not_standard"] * 25], LABELS, REJECT)
+    mixed = decision_from_logits(
+        np.vstack([logits, others]), [*truth, *["cervix", "not_standard"] * 25], LABELS, REJECT
+    )
     assert mixed == decision_from_logits(logits, truth, LABELS, REJECT)
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 from edge.cli import code_from_arguments
 from edge.commands.failure import error_from_exception
 from edge.keyring import Keyring
+from tests.edge.test_sources_dicom import dicom
 
 Tissue = Callable[[int], NDArray[np.uint8]]
 KEYS = ["schema", "input", "frame", "time_ms", "plane", "probability", "accepted", "answer", "top", "latency_ms"]
@@ -246,11 +247,10 @@ def test_a_missing_package_costs_one_command_and_names_its_cure(plugin: dict[str
 
 
 def test_a_scanner_the_model_was_not_measured_on_is_named_once(
-    bundles: Any, capsys: Any, tmp_path: Path, dicom: Callable[..., Path]
+    bundles: Any, capsys: Any, tmp_path: Path, tissue: Tissue
 ) -> None:
-    pixels = np.full((64, 64), 90, np.uint8)
-    files = [dicom(tmp_path / f"{i}.dcm", pixels, ManufacturerModelName="Unheard Of 9") for i in range(2)]
-    known = dicom(tmp_path / "known.dcm", pixels, ManufacturerModelName="Voluson E6 BT16")
-    _, _, err = run(capsys, "classify", bundles.null(machines=("Voluson E6",)), *files, known)
+    files = [dicom(tmp_path / f"{i}.dcm", tissue(0), ManufacturerModelName="Unheard Of 9") for i in range(2)]
+    known = dicom(tmp_path / "known.dcm", tissue(0), ManufacturerModelName="Voluson E6 BT16")
+    _, _, err = run(capsys, "classify", bundles.onnx(machines=("Voluson E6",)), *files, known)
     assert err.count("Not measured on this scanner") == 1
     assert "Unheard Of 9 (measured on: Voluson E6)" in err

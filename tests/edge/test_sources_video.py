@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.errors import ImageError, UsageError
+from edge.errors import DeviceError, ImageError
 from edge.sources.images import frames_from_path
 
 av = pytest.importorskip("av", reason="PyAV is not installed")
@@ -68,5 +68,5 @@ def test_tiny_video_is_refused(tmp_path: Path) -> None:
 def test_missing_pyav_names_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = video(tmp_path / "a.mp4")
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(UsageError, match="pip install"):
+    with pytest.raises(DeviceError, match="pip install"):
         list(frames_from_path(path))

@@ -1,0 +1,195 @@
+"""A bundle whose answers are known, on labelled frames: what `edge evaluate` makes of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from calibration.dataset import Dataset
+from calibration.evaluate import Evaluation, comparison_from_evaluations, evaluation_from_session
+from edge.cli import code_from_arguments
+from edge.decision import NOT_MEASURED
+from edge.errors import ImageError, LabelsError
+from edge.manifest import Label
+from edge.session import Session
+from edge.sources.images import load_image
+
+ROWS = [  # band of the frame, label, patient, machine; the fourth is answered wrongly
+    (0, "abdomen", "p1", "Voluson E6"),
+    (0, "abdomen", "p1", "Voluson E6"),
+    (1, "femur", "p2", "Aloka"),
+    (0, "femur", "p3", "Aloka"),
+]
+REFUSED = ("cervix", "other")
+
+
+def silent(_stage: str, _share: float) -> None: ...
+
+
+def evaluated(session: Session, dataset: Dataset, skip_unknown: bool = False) -> Evaluation:
+    with session:
+        return evaluation_from_session(session, dataset, REFUSED, skip_unknown, silent)
+
+
+def test_answers_are_scored_against_the_labels(planes: Any) -> None:
+    evaluation = evaluated(planes.session(), planes.dataset(*ROWS))
+    assert evaluation.labels == ("abdomen", "femur")
+    assert evaluation.scores.confusion == ((2, 0), (1, 1))
+    assert evaluation.scores.accuracy == 0.75
+    assert evaluation.scores.macro_f1 == pytest.approx((0.8 + 2 / 3) / 2)
+    assert evaluation.answers.tolist() == [0, 0, 1, 0]
+
+
+def test_probabilities_are_those_the_device_shows(planes: Any) -> None:
+    dataset = planes.dataset(*ROWS)
+    evaluation = evaluated(planes.session(), dataset)
+    with planes.session() as session:
+        shown = [dict(session.classify(load_image(dataset.path(sample))).top) for sample in dataset.samples]
+    expected = [[row[plane] for plane in evaluation.labels] for row in shown]
+    assert np.array_equal(evaluation.probabilities, expected)
+
+
+def test_intervals_are_there_for_macro_f1_and_accuracy_and_hold_the_figure(planes: Any) -> None:
+    evaluation = evaluated(planes.session(), planes.dataset(*ROWS))
+    low, high = evaluation.intervals["accuracy"]
+    assert low <= 0.75 <= high
+    low, high = evaluation.intervals["macro_f1"]
+    assert low <= evaluation.scores.macro_f1 <= high
+
+
+def test_progress_ends_at_one(planes: Any) -> None:
+    shares: list[float] = []
+    with planes.session() as session:
+        evaluation_from_session(session, planes.dataset(*ROWS), (), False, lambda _, share: shares.append(share))
+    assert shares == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_a_label_the_model_does_not_know_is_refused_with_those_it_knows(planes: Any) -> None:
+    dataset = planes.dataset(*ROWS, (0, "spine", "p4", ""))
+    with pytest.raises(LabelsError, match=r"the label spine \(it knows: abdomen, .*femur") as refusal:
+        evaluated(planes.session(), dataset)
+    assert refusal.value.exit_code == 3
+    assert "--skip-unknown" in refusal.value.cure
+
+
+def test_unknown_labels_can_be_left_out_and_are_counted(planes: Any) -> None:
+    dataset = planes.dataset(*ROWS, (0, "spine", "p4", ""), (1, "spine", "p4", ""), (1, "eyes", "p5", ""))
+    evaluation = evaluated(planes.session(), dataset, skip_unknown=True)
+    assert evaluation.skipped_labels == {"spine": 2, "eyes": 1}
+    assert evaluation.scores == evaluated(planes.session(), planes.dataset(*ROWS)).scores
+
+
+@pytest.mark.parametrize("rows", [[(0, "spine", "p1", "")], [(0, "cervix", "p1", ""), (2, "not_standard", "p2", "")]])
+def test_images_without_any_plane_of_the_model_are_refused(planes: Any, rows: list[Any]) -> None:
+    with pytest.raises(LabelsError, match="No image shows a plane of this model"):
+        evaluated(planes.session(), planes.dataset(*rows), skip_unknown=True)
+
+
+def test_an_image_that_cannot_be_read_stops_it(planes: Any) -> None:
+    dataset = planes.dataset(*ROWS)
+    dataset.path(dataset.samples[1]).write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    with pytest.raises(ImageError):
+        evaluated(planes.session(), dataset)
+
+
+def test_refused_labels_measure_the_reject_answer_and_not_the_scores(planes: Any) -> None:
+    off_plane = [
+        (-1, "cervix", "p4", ""),
+        (2, "not_standard", "p5", ""),
+        (2, "other", "p6", ""),
+        (0, "other", "p6", ""),
+    ]
+    evaluation = evaluated(planes.session(), planes.dataset(*ROWS, *off_plane))
+    assert evaluation.scores.n == 4
+    assert evaluation.truth.tolist() == [0, 0, 1, 1, -1, -1, -1, -1]
+    coverage = evaluation.coverage
+    assert (coverage.refused_n, coverage.refused) == (4, 0.75)  # the last one looks like an abdomen
+    assert (coverage.accepted, coverage.accuracy_accepted) == (1.0, 0.75)
+
+
+def test_without_a_threshold_nothing_is_accepted_and_no_accuracy_of_it_is_claimed(planes: Any) -> None:
+    evaluation = evaluated(planes.session(decision=NOT_MEASURED), planes.dataset(*ROWS))
+    assert (evaluation.coverage.accepted, evaluation.coverage.accuracy_accepted) == (0.0, None)
+    assert evaluation.coverage.refused is None
+
+
+def test_a_bundle_against_itself_loses_nothing(planes: Any) -> None:
+    evaluation = evaluated(planes.session(), planes.dataset(*ROWS))
+    comparison = comparison_from_evaluations(evaluation, evaluation)
+    assert (comparison.f1_drop, comparison.f1_drop_interval) == (0.0, (0.0, 0.0))
+    assert (comparison.agreement, comparison.agreement_interval) == (1.0, (1.0, 1.0))
+
+
+def test_a_comparison_gives_drop_and_agreement_of_the_second(planes: Any) -> None:
+    dataset = planes.dataset(*ROWS)
+    reference = evaluated(planes.session(), dataset)
+    swapped = evaluated(planes.session("swapped", (1, 0, 2)), dataset)
+    comparison = comparison_from_evaluations(swapped, reference)
+    assert (comparison.name, comparison.reference) == ("swapped int8", "planes int8")
+    assert comparison.f1_drop == pytest.approx(100 * (reference.scores.macro_f1 - swapped.scores.macro_f1))
+    assert comparison.f1_drop > 0
+    assert comparison.agreement == 0
+
+
+def test_bundles_with_other_planes_are_not_compared(planes: Any) -> None:
+    dataset = planes.dataset(*ROWS)
+    labels = (Label("femur", "", ""), Label("abdomen", "", ""), Label("not_standard", "", ""))
+    other = evaluated(planes.session("other", labels=labels), dataset)
+    with pytest.raises(LabelsError, match="different planes"):
+        comparison_from_evaluations(other, evaluated(planes.session(), dataset))
+
+
+def test_bundles_that_answered_other_images_are_not_compared(planes: Any) -> None:
+    few, all_rows = ROWS[:3], [*ROWS, (2, "other", "p6", "")]
+    reference = evaluated(planes.session(), planes.dataset(*all_rows))
+    with pytest.raises(LabelsError, match="answered other images"):
+        comparison_from_evaluations(evaluated(planes.session(), planes.dataset(*few)), reference)
+
+
+@pytest.fixture
+def home(planes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VMAMBA_EDGE_HOME", str(planes.maker.keyring.home))
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = code_from_arguments(["evaluate", *map(str, arguments), "--threads", "1"])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.mark.usefixtures("home")
+def test_command_takes_the_table_as_its_last_argument(planes: Any, capsys: Any) -> None:
+    code, out, err = run(capsys, planes.bundle(), planes.table(*ROWS), "--json")
+    document = json.loads(out)
+    assert (code, document["n"], document["accuracy"]) == (0, 4, 0.75)
+    assert "Research software" in err
+
+
+@pytest.mark.usefixtures("home")
+def test_command_ends_with_exit_code_3_for_an_unknown_label(planes: Any, capsys: Any) -> None:
+    bundle, table = planes.bundle(), planes.table(*ROWS, (0, "spine", "p4", ""))
+    code, _, err = run(capsys, bundle, "--data", table)
+    assert code == 3
+    assert "spine" in err and "cure:" in err and "Traceback" not in err
+    code, out, _ = run(capsys, bundle, "--data", table, "--skip-unknown", "--json")
+    assert (code, json.loads(out)["skipped_labels"]) == (0, {"spine": 1})
+
+
+@pytest.mark.usefixtures("home")
+def test_command_evaluates_the_split_that_was_asked_for(planes: Any, capsys: Any) -> None:
+    bundle, table = planes.bundle(), planes.table(*ROWS, split="val")
+    assert run(capsys, bundle, "--data", table, "--split", "val", "--json")[0] == 0
+    code, _, err = run(capsys, bundle, "--data", table, "--split", "test")
+    assert (code, "no split 'test' (it has: val)" in err) == (3, True)
+
+
+@pytest.mark.usefixtures("home")
+def test_command_shows_several_bundles_and_single_images(planes: Any, capsys: Any) -> None:
+    bundles = planes.bundle(), planes.bundle("swapped", (1, 0, 2))
+    code, out, _ = run(capsys, *bundles, planes.table(*ROWS), "--list", 4)
+    assert code == 0
+    assert "swapped int8 against planes int8: macro-F1 drop" in out
+    assert all(f"{number}.png" in out for number in range(4))
