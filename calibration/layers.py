@@ -68,7 +68,7 @@ def integer_result(node: NodeProto, graph: Graph) -> str | None:
         graph: where it is.
 
     Returns:
-        The ReLU's output where only a ReLU reads the layer, a convolution's own output; None where a float result will do.
+        The ReLU's output where only a ReLU reads the layer, a convolution's own; None where a float result will do.
     """
     reader = graph.only_consumer(node.output[0])
     if reader is not None and reader.op_type == "Relu":

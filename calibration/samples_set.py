@@ -67,6 +67,20 @@ def calibration_and_gate(calibration: Path | None, gate_data: Path | None) -> tu
     return calibration_dataset(calibration), gate_dataset(gate_data)
 
 
+def held_out_dataset(path: Path | None, dataset: Dataset) -> Dataset:
+    """What training must not see: a table's rows outside the split train.
+
+    Args:
+        path: the table; None for the training table's own split val, and the shipped images if it has none.
+        dataset: the training table.
+    """
+    if path is None and any(sample.split == "val" for sample in dataset.samples):
+        held_out = dataset
+    else:
+        held_out = checked_dataset(path)
+    return replace(held_out, samples=tuple(sample for sample in held_out.samples if sample.split != "train"))
+
+
 def split_dataset(path: Path | None, split: str) -> Dataset:
     """One split of a table, None for the shipped one.
 

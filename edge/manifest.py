@@ -166,7 +166,7 @@ class Manifest:
         return tuple(label.id for label in self.labels)
 
     def is_measured_on(self, machine: str) -> bool:
-        """Whether the model was measured on a scanner model; names in DICOM headers may say more, e.g. "Voluson E6 BT16"."""
+        """Whether the model was measured on a scanner model; DICOM headers may say more, e.g. "Voluson E6 BT16"."""
         return any(measured.lower() in machine.lower() for measured in self.machines)
 
     @property

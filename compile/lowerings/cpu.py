@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from calibration.artifact import Artifact
 from calibration.graph import drop_unused_constants, load_model, save_model
 from calibration.table import Table, load_table
-from compile.lowerings.integer_results import quantize_results
 from compile.lowerings.integer_bias import integer_biases
+from compile.lowerings.integer_results import quantize_results
 from compile.lowerings.seven_bits import seven_bit_weights
 from compile.lowerings.unsigned import full_range_after_relu, unsigned_activations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -39,7 +40,7 @@ def train(
     as_json: JSON = False,
 ) -> None:
     """Train a classifier from fresh weights; goes on where an interrupted run stopped."""
-    from calibration.samples_set import checked_dataset, dataset_with_splits
+    from calibration.samples_set import dataset_with_splits, held_out_dataset
     from compile.training.recipe import Recipe
     from compile.training.student import student_from_dataset
     from edge.commands.progress import progress_bar
@@ -49,9 +50,8 @@ def train(
     )
     folder = work or output.parent / "work" / f"train-{output.stem}"
     with progress_bar(as_json) as progress:
-        artifact = student_from_dataset(
-            dataset_with_splits(data), checked_dataset(held_out), recipe, folder, output, progress
-        )
+        dataset = dataset_with_splits(data)
+        artifact = student_from_dataset(dataset, held_out_dataset(held_out, dataset), recipe, folder, output, progress)
     last = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
     document = {"schema": 1, "weights": str(artifact.path), "sha256": artifact.sha256, "log": str(folder / "log.jsonl")}
     if as_json:
@@ -65,9 +65,7 @@ def train(
 def _phases(text: str) -> tuple[Phase, ...]:
     from compile.training.recipe import Phase
 
-    try:
-        return tuple(Phase(*(int(number) for number in part.split("@"))) for part in text.split(","))
-    except (ValueError, TypeError) as error:
-        raise UsageError(
-            f"{text!r} is no schedule.", "Give EPOCHS@PIXELS[,EPOCHS@PIXELS...], e.g. 90@160,25@224."
-        ) from error
+    parts = [re.fullmatch(r"([1-9]\d*)@([1-9]\d*)", part.strip()) for part in text.split(",")]
+    if not all(parts):
+        raise UsageError(f"{text!r} is no schedule.", "Give EPOCHS@PIXELS[,EPOCHS@PIXELS...], e.g. 90@160,25@224.")
+    return tuple(Phase(int(part[1]), int(part[2])) for part in parts if part)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from calibration.dataset import Dataset
+from calibration.dataset import Dataset, Sample
 from compile.training.augment import augmented, text_blocks
 from compile.training.negatives import negative_squares
 from compile.training.recipe import Recipe
@@ -55,10 +55,10 @@ def training_images_from_dataset(
     Raises:
         LabelsError: no image is left, or a label of the recipe has none.
     """
-    patients = {sample.patient for sample in held_out.samples if sample.patient}
-    names = {sample.file.rsplit("/", 1)[-1] for sample in held_out.samples}
+    patients = {(sample.dataset, sample.patient) for sample in held_out.samples if sample.patient}
+    names = {_name(sample) for sample in held_out.samples}
     wanted = dataset.where(split="train", labels={*recipe.labels, *recipe.rejects})
-    samples = [s for s in wanted.samples if s.patient not in patients and s.file.rsplit("/", 1)[-1] not in names]
+    samples = [s for s in wanted.samples if (s.dataset, s.patient) not in patients and _name(s) not in names]
     missing = set(recipe.labels) - {sample.label for sample in samples}
     if missing:
         raise LabelsError(
@@ -76,6 +76,10 @@ def training_images_from_dataset(
     return TrainingImages(
         torch.from_numpy(squares), torch.tensor(targets + [reject] * NEGATIVES), len(samples), reject + 1
     )
+
+
+def _name(sample: Sample) -> tuple[str, str]:
+    return sample.dataset, sample.file.rsplit("/", 1)[-1]
 
 
 def batches(images: TrainingImages, recipe: Recipe, text: Tensor, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:

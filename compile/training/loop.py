@@ -175,9 +175,11 @@ def _save(
     stream = io.BytesIO()
     parts = {"model": model.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict()}
     torch.save({**parts, "epoch": epoch, "recipe": _digest(recipe)}, stream)
-    write_atomic(folder / "checkpoint.pt", stream.getvalue())
+    # The log first: a run killed between the two repeats its epoch, instead of ending without a last line.
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / "log.jsonl").open("a") as log:
         log.write(json.dumps(record) + "\n")
+    write_atomic(folder / "checkpoint.pt", stream.getvalue())
 
 
 def _restored(

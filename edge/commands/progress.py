@@ -20,7 +20,9 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[str, float], None]]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description:>24}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as bar:
+    console = Console(stderr=True)
+    quiet = quiet or not console.is_terminal  # in a file or pipe even a hidden bar leaves an empty line
+    with Progress(*columns, console=console, disable=quiet, transient=True) as bar:
         task = bar.add_task("starting", total=1.0)
 
         def report(stage: str, share: float) -> None:

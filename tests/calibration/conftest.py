@@ -105,7 +105,7 @@ def onnx_of_bands(order: tuple[int, ...]) -> bytes:
 
 @dataclass(frozen=True)
 class Planes:
-    """Bundles that answer with the brightest band, and frames with a bright band: 0 abdomen, 1 femur, 2 not_standard."""
+    """Bundles that answer with the brightest band, and such frames: 0 abdomen, 1 femur, 2 not_standard."""
 
     maker: Maker
     folder: Path

@@ -24,7 +24,7 @@ def confident() -> tuple[NDArray[np.float32], list[str]]:
 
 def with_flips(logits: NDArray[np.float32], count: int, to: int) -> NDArray[np.float32]:
     """The same logits with another arg max on some images that are evenly spread."""
-    flipped = logits.copy()
+    flipped: NDArray[np.float32] = logits.copy()
     rows = [row for row in range(IMAGES) if row % 3 != to][:count]
     flipped[rows, to] = 30
     return flipped

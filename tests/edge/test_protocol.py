@@ -52,7 +52,7 @@ def test_an_unknown_protocol_is_a_usage_error(name: str) -> None:
         load_protocol(name)
 
 
-HEAD = 'id = "x"\nen = "x"\nzh = "x"\nsource = "x"\n'
+HEAD = 'id = "x"\nen = "x"\nzh = "x"\nsource = "x"\nrefused = []\n'
 PLANE = '[[planes]]\nid = "a"\nen = "a"\nzh = "a"\nregion = "a"\nrequired = true\nsource = "a"\nlabels = ["l"]\n'
 
 

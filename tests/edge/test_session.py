@@ -53,7 +53,7 @@ def test_without_a_measured_threshold_nothing_is_accepted(bundles: Any, keyring:
 def test_below_the_threshold_is_not_standard(bundles: Any, keyring: Keyring, tissue: Tissue) -> None:
     path = bundles.null(decision=Decision(0.5, 0.999, 10, 0.5, "test"))
     with open_session(path, keyring=keyring, backend="null") as session:
-        assert session.classify(tissue(0)).answer == "not_covered"
+        assert session.classify(tissue(0)).answer == "not_standard"
 
 
 def test_an_unfit_frame_is_not_covered_with_the_reason(bundles: Any, keyring: Keyring) -> None:
