@@ -17,6 +17,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
 
 #define SS2D_ABI 1        /* goes up when a struct below changes */
 #define SS2D_ALIGNMENT 64 /* bytes: one cache line, one AVX-512 register */
@@ -106,6 +109,9 @@ const char *ss2d_text_from_status(ss2d_status status);
 /* The ISA that SS2D_ISA_BEST means here. */
 ss2d_isa ss2d_best_isa(void);
 
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

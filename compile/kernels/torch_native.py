@@ -1,0 +1,134 @@
+"""SelectiveScan2D in torch through the native library: forward and analytic backward, float32, on a CPU.
+
+::
+
+    tensors --data pointers--> selective_scan.h --> y, or the six gradients
+
+An implementation for the operator of `torch_scan.py`, not an operator of its own: schema, fake and autograd are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from compile.kernels.native import BEST_ISA, Gradients, NativeKernel, Params, Strides, params_from_sizes
+from edge.errors import UsageError
+
+
+@dataclass(frozen=True)
+class NativeScan:
+    """The operator of `torch_scan.py` on the native kernel.
+
+    Attributes:
+        kernel: the library.
+        threads: at most this many.
+        isa: a value of `native.ISAS`, or BEST_ISA.
+    """
+
+    kernel: NativeKernel
+    threads: int
+    isa: int = BEST_ISA
+
+    def accepts(self, *tensors: Tensor) -> bool:
+        """Whether these are the CPU float32 tensors that the kernel computes."""
+        return all(tensor.dtype == torch.float32 and tensor.device.type == "cpu" for tensor in tensors)
+
+    def forward(
+        self,
+        u: Tensor,
+        x_dbl: Tensor,
+        dt_weight: Tensor,
+        dt_bias: Tensor,
+        A: Tensor,
+        D: Tensor,
+        routes: Sequence[int],
+        layout: str,
+    ) -> Tensor:
+        """y, contiguous; arguments as in `torch_scan.selective_scan_2d`.
+
+        Raises:
+            UsageError: a route, layout, type or shape that the operator does not have.
+        """
+        tensors = self._checked(u, x_dbl, dt_weight, dt_bias, A, D)
+        params = self._params(tensors, routes, layout)
+        y = torch.empty_like(tensors[0])
+        params.y, params.y_strides = y.data_ptr(), _strides(y, layout)
+        sizes = self.kernel.bytes_from_params(params)
+        packed, workspace = self._packed(params, sizes.packed), _buffer(sizes.forward)
+        self.kernel.forward(params, packed.data_ptr(), workspace.data_ptr(), sizes.forward, self.threads)
+        return y
+
+    def backward(
+        self,
+        grad: Tensor,
+        u: Tensor,
+        x_dbl: Tensor,
+        dt_weight: Tensor,
+        dt_bias: Tensor,
+        A: Tensor,
+        D: Tensor,
+        routes: Sequence[int],
+        layout: str,
+    ) -> tuple[Tensor, ...]:
+        """Gradients of u, x_dbl, dt_weight, dt_bias, A and D from that of y.
+
+        Raises:
+            UsageError: as `forward`.
+        """
+        grad, *tensors = self._checked(grad, u, x_dbl, dt_weight, dt_bias, A, D)
+        params = self._params(tensors, routes, layout)
+        out = [torch.empty_like(tensor) for tensor in tensors]
+        pointers = [tensor.data_ptr() for tensor in (grad, *out)]
+        maps = [_strides(tensor, layout) for tensor in (grad, *out[:2])]
+        gradients = Gradients(*pointers[:3], *maps, *pointers[3:])
+        sizes = self.kernel.bytes_from_params(params, self.threads)
+        packed, workspace = self._packed(params, sizes.packed), _buffer(sizes.backward)
+        self.kernel.backward(
+            params, packed.data_ptr(), gradients, workspace.data_ptr(), sizes.backward, self.threads
+        )
+        return tuple(out)
+
+    def _checked(self, *tensors: Tensor) -> list[Tensor]:
+        if not self.accepts(*tensors):
+            raise UsageError("The native scan computes float32 tensors on a CPU only.", "Use the torch form for others.")
+        return [tensor.detach().contiguous() for tensor in tensors]
+
+    def _params(self, tensors: Sequence[Tensor], routes: Sequence[int], layout: str) -> Params:
+        u, x_dbl, dt_weight, dt_bias, A, D = tensors
+        if layout not in ("last", "first"):
+            raise UsageError(f"Layout {layout!r} does not exist.", 'Use "last" or "first".')
+        rows = slice(1, 3) if layout == "last" else slice(2, 4)
+        (height, width), channel = u.shape[rows], 3 if layout == "last" else 1
+        k, d, rank, states = len(routes), u.shape[channel], dt_weight.shape[-1], A.shape[-1]
+        values = list(u.shape)
+        values[channel] = k * (rank + 2 * states)
+        expected = (tuple(u.shape), tuple(values), (k, d, rank), (k, d), (k, d, states), (k, d))
+        if tuple(tuple(tensor.shape) for tensor in tensors) != expected:
+            got = [tuple(tensor.shape) for tensor in tensors]
+            raise UsageError(f"The shapes are {got}, expected {list(expected)}.", "Check K, D, N, R and the layout.")
+        params = params_from_sizes(u.shape[0], height, width, d, states, rank, routes, self.isa)
+        params.u, params.x_dbl = u.data_ptr(), x_dbl.data_ptr()
+        params.u_strides, params.x_dbl_strides = _strides(u, layout), _strides(x_dbl, layout)
+        params.dt_weight, params.dt_bias = dt_weight.data_ptr(), dt_bias.data_ptr()
+        params.A, params.D = A.data_ptr(), D.data_ptr()
+        return params
+
+    def _packed(self, params: Params, size_bytes: int) -> Tensor:
+        packed = _buffer(size_bytes)
+        self.kernel.pack(params, packed.data_ptr())
+        return packed
+
+
+def _strides(tensor: Tensor, layout: str) -> Strides:
+    """Of a contiguous map."""
+    row, column, channel = (1, 2, 3) if layout == "last" else (2, 3, 1)
+    length, channels = tensor.shape[row] * tensor.shape[column], tensor.shape[channel]
+    return Strides(length * channels, *((channels, 1) if layout == "last" else (1, length)))
+
+
+def _buffer(size_bytes: int) -> Tensor:
+    return torch.empty(size_bytes, dtype=torch.uint8)
