@@ -90,13 +90,13 @@ def compile_model(
         model, output, calibration, gate_data, None if no_gate else gate, precision, labels, number, threads, work
     )
     job = _with_preprocess(job, size, mean, std, crop)
-    try:
-        with progress_bar(as_json) as progress:
-            stages = Stages(job.work, progress)
+    with progress_bar(as_json) as progress:
+        stages = Stages(job.work, progress)
+        try:
             compiled = compiled_from_job(job, signer, stages)
-    finally:
-        if explain is not None:  # most of all where the gate refuses
-            explained(stages.artifacts, job.model, explain)
+        finally:
+            if explain is not None and stages.artifacts:  # most of all where the gate refuses
+                explained(stages.artifacts, job.model, explain)
     _print_compiled(compiled, as_json, keyring_is_development=key is None)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,9 +26,9 @@ def explained(stages: Mapping[str, Artifact], name: str, folder: Path) -> None:
     """
     write_atomic(folder / "layers.md", _page(stages, name).encode())
     for artifact in stages.values():
-        shutil.copy2(artifact.path, folder / artifact.path.name)
+        write_atomic(folder / artifact.path.name, artifact.path.read_bytes())
     if ranges := _ranges(stages):
-        _draw(ranges, folder / "layers.png")
+        write_atomic(folder / "layers.png", _picture(ranges))
 
 
 def _ranges(stages: Mapping[str, Artifact]) -> list[tuple[str, Range]]:
@@ -50,7 +50,7 @@ def _page(stages: Mapping[str, Artifact], name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _draw(ranges: list[tuple[str, Range]], path: Path) -> None:
+def _picture(ranges: list[tuple[str, Range]]) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -60,4 +60,6 @@ def _draw(ranges: list[tuple[str, Range]], path: Path) -> None:
     axes.barh([name for name, _ in shown], [entry.error for _, entry in shown])
     axes.set_xlabel("quantization error / signal of the worst layer that reads the tensor")
     axes.tick_params(labelsize=6)
-    figure.savefig(path, dpi=120)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=120)
+    return stream.getvalue()

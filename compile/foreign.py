@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CHILD_BYTES = 12 << 30  # address space; a 90 M parameter model in ONNX Runtime takes 2 GiB of it
 CHILD_SECONDS = 180  # such a model loads and runs in 10 s on two cores
+LISTED = 5  # names in an error, so that it stays one readable line
 IMAGENET_MEAN, IMAGENET_STD = 0.449, 0.226  # gray means of the usual colour statistics (0.485, 0.456, 0.406)
 
 _CHILD = """
@@ -66,6 +67,28 @@ def check_harmless(path: Path) -> None:
     if result.returncode:
         last = (result.stderr.strip().splitlines() or [f"exit status {result.returncode}"])[-1]
         raise ModelError(f"{path} does not run in ONNX Runtime: {last[:300]}", cure)
+
+
+def check_weights(model: ModelProto, path: Path) -> None:
+    """Refuse weights that are no numbers; infinity may be an attention mask's.
+
+    Args:
+        model: with its weights inside.
+        path: where it came from.
+
+    Raises:
+        ModelError: a weight is NaN.
+    """
+    from onnx import TensorProto, numpy_helper
+
+    types = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
+    floats = [tensor for tensor in model.graph.initializer if tensor.data_type in types]
+    bad = [tensor.name for tensor in floats if np.isnan(numpy_helper.to_array(tensor)).any()]
+    if bad:
+        raise ModelError(
+            f"Weights of {path} are NaN: {', '.join(bad[:LISTED])}{' ...' if len(bad) > LISTED else ''}.",
+            "Take an earlier epoch, or train with a lower learning rate.",
+        )
 
 
 def spec_from_foreign(
@@ -126,12 +149,13 @@ def onnx_from_foreign(
         The new file, and its description.
 
     Raises:
-        ModelError: the file is no classifier of images, or does not run within the limits.
+        ModelError: the file is no classifier of images, a weight is NaN, or it does not run within the limits.
     """
     if not path.is_file():
         raise ModelError(f"There is no file {path}.", "Check the path of the model.")
     check_harmless(path)
     model = load_model(path)
+    check_weights(model, path)
     own = next((entry.value for entry in model.metadata_props if entry.key == METADATA_KEY), None)
     model = canonical_from_model(model)
     spec = spec_from_json(own) if own else spec_from_foreign(model, path.stem, labels, preprocess)

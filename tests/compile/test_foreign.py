@@ -52,9 +52,8 @@ def resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("timm") / "resnet18.onnx"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own
-        torch.onnx.export(
-            model, (torch.zeros(1, 3, 224, 224),), path, input_names=["pixels"], output_names=["scores"], dynamo=True
-        )
+        image, names = torch.zeros(1, 3, 224, 224), {"input_names": ["pixels"], "output_names": ["scores"]}
+        torch.onnx.export(model, (image,), path, **names, dynamo=True, external_data=False)
     return path
 
 
@@ -165,7 +164,11 @@ def test_a_model_that_asks_for_too_much_memory_does_not_take_the_machine(tmp_pat
         onnx_from_foreign(tmp_path / "bomb.onnx", tmp_path / "own.onnx")
 
 
-def test_nan_weights_are_refused(edge: Command, stripes: Path, tmp_path: Path) -> None:
-    done = edge("compile", small(tmp_path, value=np.nan), "-o", tmp_path / "x.edge", "--calibration", stripes)
-    check_told(done, 3, "NaN")
-    assert not (tmp_path / "x.edge").exists()
+@pytest.mark.parametrize("precision", ["int8", "fp32"])
+def test_nan_weights_are_refused(
+    precision: str, edge: Command, stripes: Path, stripes_onnx: Path, tmp_path: Path
+) -> None:
+    output, path = tmp_path / "x.edge", small(tmp_path, value=np.nan)
+    done = edge("compile", path, "-o", output, "--calibration", stripes, "--precision", precision)
+    check_told(done, 3, "are NaN: weight")
+    assert not output.exists()

@@ -56,9 +56,9 @@ ss2d_status check_sizes(const ss2d_params* p, const Kernel** kernel, Layout* lay
   if (p->batch < 0) return SS2D_BAD_SIZE;
   for (const int32_t size : {p->height, p->width, p->d_inner, p->d_state, p->dt_rank, p->routes_n})
     if (size < 1) return SS2D_BAD_SIZE;
-  const int64_t d = p->d_inner, n = p->d_state, per_pixel = 2 * n + p->dt_rank;
-  if (!product_fits({p->batch + 1, p->height, p->width, d + 32, 4 * n + 4}) ||
-      !product_fits({p->batch + 1, p->height, p->width, p->routes_n, per_pixel}) ||
+  const int64_t images = int64_t{p->batch} + 1, d = p->d_inner, n = p->d_state, per_pixel = 2 * n + p->dt_rank;
+  if (!product_fits({images, p->height, p->width, d + 32, 4 * n + 4}) ||
+      !product_fits({images, p->height, p->width, p->routes_n, per_pixel}) ||
       !product_fits({p->routes_n, d + 32, per_pixel + 2}))
     return SS2D_BAD_SIZE;
   const int64_t lanes = (*kernel)->lanes;
@@ -67,7 +67,7 @@ ss2d_status check_sizes(const ss2d_params* p, const Kernel** kernel, Layout* lay
 }
 
 ss2d_status check_launch(const ss2d_params& p, const void* packed, const void* workspace, size_t bytes, size_t needed) {
-  if (!p.routes || !p.u || !p.x_dbl || !packed) return SS2D_NULL_POINTER;
+  if (!p.routes || !packed || (p.batch && (!p.u || !p.x_dbl))) return SS2D_NULL_POINTER;
   for (int32_t k = 0; k < p.routes_n; ++k)
     if (p.routes[k] < 0 || p.routes[k] > 3) return SS2D_BAD_ROUTE;
   if (bytes < needed) return SS2D_WORKSPACE_TOO_SMALL;
@@ -138,7 +138,7 @@ ss2d_status ss2d_forward(const ss2d_params* params, const void* packed, void* wo
   const size_t needed = layout.forward_size(params->batch) * sizeof(float);
   status = check_launch(*params, packed, workspace, workspace_bytes, needed);
   if (status != SS2D_OK) return status;
-  if (!params->y) return SS2D_NULL_POINTER;
+  if (params->batch && !params->y) return SS2D_NULL_POINTER;
   Call call = {*kernel, *params, static_cast<const float*>(packed), static_cast<float*>(workspace), nullptr, 0};
   run(parallel, params->batch * layout.blocks, forward_task, &call);
   return SS2D_OK;
@@ -152,7 +152,8 @@ ss2d_status ss2d_backward(const ss2d_params* params, const void* packed, const s
   status = check_launch(*params, packed, workspace, workspace_bytes, bytes.backward);
   if (status != SS2D_OK) return status;
   const ss2d_gradients* g = gradients;
-  if (!g || !g->y || !g->u || !g->x_dbl || !g->dt_weight || !g->dt_bias || !g->A || !g->D) return SS2D_NULL_POINTER;
+  if (!g || !g->dt_weight || !g->dt_bias || !g->A || !g->D) return SS2D_NULL_POINTER;
+  if (params->batch && (!g->y || !g->u || !g->x_dbl)) return SS2D_NULL_POINTER;
   const Kernel& kernel = *kernel_from_isa(params->isa);
   Call call = {kernel, *params, static_cast<const float*>(packed), static_cast<float*>(workspace), g,
                used_slots(*params, slots)};

@@ -159,7 +159,7 @@ void compute(const Kernel& kernel, ort::KernelContext* context) {
   Pool pool = {&api, context};
   const ss2d_parallel parallel = {run_on_pool, &pool};
   const float* packed = kernel.packed.empty() ? own.data() : kernel.packed.data();
-  if (p.batch > 0) require(ss2d_forward(&p, packed, workspace.data(), bytes.forward, &parallel));
+  require(ss2d_forward(&p, packed, workspace.data(), bytes.forward, &parallel));
 }
 
 // Runs `work` and turns what it throws into a status: no exception may cross the C interface.
