@@ -29,6 +29,11 @@ evidence: $(VENV)/test.stamp
 	$(EDGE) compile edge_n -o build/fetal-planes-fp32.edge --precision fp32
 	$(VENV)/bin/python -m tests.bench.evidence --scale $(SCALE) --output $(EVIDENCE)
 
+# Every lowering on ONNX Runtime 1.17.3, 1.20.1 and 1.23.2, each in an environment of its own.
+compat: $(VENV)/test.stamp
+	$(EDGE) compile edge_n -o build/fetal-planes.edge
+	$(VENV)/bin/python -m tests.compat.check_old_runtimes
+
 # The picture in the README.
 pictures: $(VENV)/run.stamp
 	$(EDGE) compile edge_n -o build/fetal-planes.edge
