@@ -1,4 +1,4 @@
-"""The native CPU kernel against the float64 reference and torch's gradients, with each instruction set of this machine."""
+"""The native CPU kernel against the float64 reference and torch's gradients, for each instruction set of this CPU."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from compile.kernels import build
 from compile.kernels.build import SOURCES, compiler_from_target, kernel_from_sources
 from compile.kernels.native import ISAS, NativeKernel
 from compile.kernels.reference import selective_scan_2d_ref
@@ -178,7 +179,7 @@ def test_wrong_arguments_are_refused(
 ) -> None:
     scan = NativeScan(kernel, threads=1)
     tensors = operands(1, 5, 5, 32, 2, 1, (0,))
-    params = scan._params(tensors, (0,), "last")
+    params = scan.params(tensors, (0,), "last")
     params.y, params.y_strides = tensors[0].data_ptr(), params.u_strides
     change(params)
     with pytest.raises(error, match=match):
@@ -188,7 +189,7 @@ def test_wrong_arguments_are_refused(
 
 def test_too_small_a_workspace_is_refused(kernel: NativeKernel) -> None:
     tensors = operands(1, 2, 2, 4, 1, 2, (0,))
-    params = NativeScan(kernel, threads=1)._params(tensors, (0,), "last")
+    params = NativeScan(kernel, threads=1).params(tensors, (0,), "last")
     with pytest.raises(UsageError, match="workspace"):
         kernel.forward(params, tensors[2].data_ptr(), tensors[0].data_ptr(), 4, 1)
 
@@ -252,19 +253,15 @@ int main(void) {
 def test_sanitizers_find_nothing_in_a_c_program(kernel: NativeKernel, tmp_path: Path, states: int) -> None:
     compiler, flags = (
         compiler_from_target(MACHINE),
-        "-fsanitize=address,undefined -fno-sanitize-recover=all -O1".split(),
+        ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1"],
     )
-    (tmp_path / "driver.c").write_text(DRIVER)
     strict = ["-Wall", "-Wextra", "-Werror", *flags]
+    (tmp_path / "driver.c").write_text(DRIVER)
     objects = []
-    kernels = {"aarch64": {"kKernelNeon": "-march=armv8-a"}}.get(
-        MACHINE, {f"kKernelV{level}": f"-march=x86-64-v{level}" for level in (2, 3, 4)}
-    )
     units = [(name, SOURCES / "cpu" / f"{name}.cpp", ["-std=c++17"]) for name in ("dispatch", "threads")]
-    units += [
-        (name, SOURCES / "cpu/isa.cpp", ["-std=c++17", f"-DSS2D_KERNEL={name}", f]) for name, f in kernels.items()
-    ]
-    units += [("driver", tmp_path / "driver.c", ["-x", "c", "-std=c99", "-pedantic", f"-DNSTATES={states}"])]
+    for name, flag in build.ISAS[MACHINE].items():
+        units.append((name, SOURCES / "cpu" / "isa.cpp", ["-std=c++17", f"-DSS2D_KERNEL={name}", flag]))
+    units.append(("driver", tmp_path / "driver.c", ["-x", "c", "-std=c99", "-pedantic", f"-DNSTATES={states}"]))
     for name, source, extra in units:
         objects.append(str(tmp_path / f"{name}.o"))
         command = [compiler, *strict, *extra, "-I", str(SOURCES), "-c", str(source), "-o", objects[-1]]

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from calibration.graph import graph_from_model, load_model
-from calibration.layers import int8_layers
+from calibration.layers import int8_layers, integer_result
 from calibration.table import Range, Table, json_from_table, load_table
 from edge.files import sha256_from_file
 from tests.conftest import PLANES, Command, Done, Made, check_told, edge_process, labels_file, striped
@@ -45,9 +45,13 @@ def test_the_shipped_student_passes_the_gate(shipped: Made) -> None:
 
 
 def test_one_scale_multiplied_by_four_is_refused_and_nothing_is_written(shipped: Made, tmp_path: Path) -> None:
+    """The scale of what the stem gives, which every later layer depends on: two of its eight bits are lost."""
+    graph = graph_from_model(load_model(shipped.work / "smooth.onnx"))
+    stem = integer_result(int8_layers(graph)[0].node, graph)
+    assert stem is not None
+
     def four_times(table: Table) -> dict[str, Range]:
-        name = "permute_1"
-        return {name: replace(table.ranges[name], amax=4 * table.ranges[name].amax)}
+        return {stem: replace(table.ranges[stem], amax=4 * table.ranges[stem].amax)}
 
     work = rigged(shipped, tmp_path, four_times)
     done = compiled(shipped, "edge_n", tmp_path / "x.edge", "--work", work)

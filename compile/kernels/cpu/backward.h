@@ -64,15 +64,15 @@ SS2D_INLINE void trace_steps(const Channels<kWhole, const float>& u, const Scala
   }
 }
 
-template <bool kWhole, typename Float>
+template <bool kWhole>
 struct Maps {
   Channels<kWhole, const float> u, dy;
-  Channels<kWhole, Float> du;
+  Channels<kWhole, float> du;
 };
 
 // Back along the route: du, dz, the lanes of dB and dC, and the block's gradients of A, D and dt_bias.
 template <bool kWhole, bool kOneState>
-SS2D_INLINE void reverse_block(const Maps<kWhole, float>& maps, const Scalars& x, const float* weights,
+SS2D_INLINE void reverse_block(const Maps<kWhole>& maps, const Scalars& x, const float* weights,
                                const ss2d::Layout& layout, int64_t k, int64_t block, Route route, const Trace& trace) {
   float* grads = trace.weights + (k * layout.blocks + block) * layout.block_size();
   const int64_t states = kOneState ? 1 : layout.states, b = layout.rank * x.stride, c = b + states * x.stride;
@@ -102,7 +102,8 @@ SS2D_INLINE void reverse_block(const Maps<kWhole, float>& maps, const Scalars& x
       sums[n] += grad * delta;
       carry[n] = back;
     }
-    const Vec dz = (grad_drive * in + grad_exponent * kLn2) * load(trace.sigmoid + s * kLanes);  // A is packed * log2(e)
+    const Vec grad_delta = grad_drive * in + grad_exponent * kLn2;  // A is packed with a factor log2(e)
+    const Vec dz = grad_delta * load(trace.sigmoid + s * kLanes);
     maps.du.put(pixel, grad_drive * delta + (k ? maps.du.at(pixel) : skip * dy));
     store(trace.dz + (s * layout.blocks + block) * kLanes, dz);
     bias += dz;
@@ -154,8 +155,8 @@ SS2D_INLINE void dt_values(const ss2d::Layout& layout, const float* weights, int
 
 // The gradient of one route's part of x_dbl at kSteps pixels.
 template <int kSteps>
-SS2D_INLINE void scalar_steps(const ss2d::Layout& layout, const float* weights, int64_t s, Route& route, const Trace& trace,
-                              float* dx, const ss2d_strides& strides) {
+SS2D_INLINE void scalar_steps(const ss2d::Layout& layout, const float* weights, int64_t s, Route& route,
+                              const Trace& trace, float* dx, const ss2d_strides& strides) {
   constexpr int kRows = kRegisters / 8;  // kSteps * kRows sums in half of the registers
   float* at[kSteps];
   for (int t = 0; t < kSteps; ++t) at[t] = dx + route.next() * strides.pixel;
@@ -176,7 +177,7 @@ void backward_block(const ss2d_params& p, const float* packed, const ss2d_gradie
   const ss2d::Layout layout = layout_of(p);
   const Scalars x = scalars_of(p, layout, image, k);
   const float* weights = packed + (k * layout.blocks + block) * layout.block_size();
-  const Maps<kWhole, float> maps = {
+  const Maps<kWhole> maps = {
       channels_of<kWhole>(static_cast<const float*>(p.u), p.u_strides, image, block, p.d_inner),
       channels_of<kWhole>(g.y, g.y_strides, image, block, p.d_inner),
       channels_of<kWhole>(g.u, g.u_strides, image, block, p.d_inner)};
@@ -206,7 +207,8 @@ void backward(const ss2d_params& p, const float* packed, const ss2d_gradients& g
         run(p, packed, g, trace, image, k, block);
       }
       Route route(p.routes[k], p.height, p.width);
-      float* dx = g.x_dbl + image * g.x_dbl_strides.batch + k * (layout.rank + 2 * layout.states) * g.x_dbl_strides.channel;
+      const int64_t first = k * (layout.rank + 2 * layout.states);
+      float* dx = g.x_dbl + image * g.x_dbl_strides.batch + first * g.x_dbl_strides.channel;
       const float* weights = packed + k * layout.blocks * layout.block_size();
       int64_t s = 0;
       for (; s + 4 <= layout.length; s += 4) scalar_steps<4>(layout, weights, s, route, trace, dx, g.x_dbl_strides);

@@ -22,7 +22,8 @@ SS2D_INLINE Scalars scalars_of(const ss2d_params& p, const ss2d::Layout& layout,
 
 // z = dt_weight dt + dt_bias for kSteps pixels.
 template <int kSteps>
-SS2D_INLINE void project(const float* weights, const ss2d::Layout& layout, const float* const* x, int64_t stride, Vec* z) {
+SS2D_INLINE void project(const float* weights, const ss2d::Layout& layout, const float* const* x, int64_t stride,
+                         Vec* z) {
   const Vec bias = load(weights + layout.bias_row() * kLanes);
   for (int t = 0; t < kSteps; ++t) z[t] = bias;
   for (int64_t r = 0; r < layout.rank; ++r) {

@@ -102,7 +102,8 @@ struct CustomOp {
 static_assert(sizeof(CustomOp) == 22 * sizeof(void*), "22 words, as ONNX Runtime reads them");
 
 #ifdef SS2D_ORT_HEADER
-#define SS2D_MEMBER(ours, official) static_assert(offsetof(CustomOp, ours) == offsetof(OrtCustomOp, official), #official)
+#define SS2D_MEMBER(ours, official) \
+  static_assert(offsetof(CustomOp, ours) == offsetof(OrtCustomOp, official), #official)
 SS2D_MEMBER(name, GetName);
 SS2D_MEMBER(input_type, GetInputType);
 SS2D_MEMBER(output_count, GetOutputTypeCount);

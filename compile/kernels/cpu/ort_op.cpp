@@ -104,15 +104,16 @@ void add_maps(const Kernel& kernel, const Tensor* inputs, ss2d_params* p) {
   const int64_t *u = inputs[kU].shape, *x = inputs[kXDbl].shape;
   const int channel = kernel.channels_first ? 1 : 3, row = kernel.channels_first ? 2 : 1;
   const int64_t values = int64_t{p->routes_n} * (p->dt_rank + 2 * int64_t{p->d_state});
-  if (u[channel] != p->d_inner || x[channel] != values || x[0] != u[0] || x[row] != u[row] || x[row + 1] != u[row + 1] ||
-      u[0] > INT32_MAX || u[row] > INT32_MAX || u[row + 1] > INT32_MAX)
+  if (u[channel] != p->d_inner || x[channel] != values || x[0] != u[0] || x[row] != u[row] ||
+      x[row + 1] != u[row + 1] || u[0] > INT32_MAX || u[row] > INT32_MAX || u[row + 1] > INT32_MAX)
     throw Failure{"SelectiveScan2D: the shapes of u and x_dbl do not fit the weights"};
   p->batch = static_cast<int32_t>(u[0]);
   p->height = static_cast<int32_t>(u[row]);
   p->width = static_cast<int32_t>(u[row + 1]);
   const int64_t length = u[row] * u[row + 1];
   const auto strides = [&](int64_t channels) {
-    return kernel.channels_first ? ss2d_strides{length * channels, 1, length} : ss2d_strides{length * channels, channels, 1};
+    if (kernel.channels_first) return ss2d_strides{length * channels, 1, length};
+    return ss2d_strides{length * channels, channels, 1};
   };
   p->u = inputs[kU].data;
   p->x_dbl = inputs[kXDbl].data;
@@ -188,7 +189,8 @@ void read_attributes(const ort::KernelInfo* info, Kernel* kernel) {
   size_t bytes = sizeof layout;
   require(api.attribute_string(info, "layout", layout, &bytes));
   kernel->channels_first = std::string(layout) == "first";
-  if (!kernel->channels_first && std::string(layout) != "last") throw Failure{"SelectiveScan2D: layout is neither first nor last"};
+  if (!kernel->channels_first && std::string(layout) != "last")
+    throw Failure{"SelectiveScan2D: layout is neither first nor last"};
 }
 
 void pack_constants(const ort::KernelInfo* info, Kernel* kernel) {
@@ -255,7 +257,8 @@ extern "C" __attribute__((visibility("default"))) ort::Status* RegisterCustomOps
   const Api* api = base->get_api(ort::kApiVersion);
   if (!api) return nullptr;  // older than 1.17: the operator stays unknown, and the graph's local function runs
   return guarded(*api, [&] {
-    static ort::CustomOpDomain* const domain = domain_with_operator(*api);  // sessions point to it until the process ends
+    // Sessions point to it until the process ends.
+    static ort::CustomOpDomain* const domain = domain_with_operator(*api);
     require(api->add_domain(options, domain));
   });
 }
