@@ -21,7 +21,15 @@ from tests.conftest import Made
 
 Pixels = NDArray[np.uint8]
 SIZE = (480, 640)  # rows and columns of a scanner's video output
-MENU = ("Patient 0042", "Exam   20/40 weeks", "Setup", "Presets >", "Gain  52 %", "Depth 14.2 cm", "Print   Store   End")
+MENU = (
+    "Patient 0042",
+    "Exam   20/40 weeks",
+    "Setup",
+    "Presets >",
+    "Gain  52 %",
+    "Depth 14.2 cm",
+    "Print   Store   End",
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +50,7 @@ def grays(rng: np.random.Generator, spread: float) -> Pixels:
 
 def blurred(frame: Pixels, radius_px: float) -> Pixels:
     soft = np.asarray(Image.fromarray(frame).filter(ImageFilter.GaussianBlur(radius_px)), np.float32)
-    return np.clip((soft - soft.mean()) * (45 / soft.std()) + 110, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip((soft - soft.mean()) * (45 / soft.std()) + 110, 0, 255), np.uint8)
 
 
 @pytest.mark.parametrize("level", [0, 20, 128, 255])

@@ -51,6 +51,8 @@ def test_a_model_that_cannot_be_found_leaves_no_folder(edge: Command, tmp_path: 
     assert not (tmp_path / "why").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_exit_1(arguments: tuple[object, ...], edge: Command, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_exit_1(
+    arguments: tuple[object, ...], edge: Command, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
     check_told(edge(*arguments, "--explain", tmp_path / "file" / "why"), 1, "cannot be written")

@@ -52,8 +52,10 @@ def resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("timm") / "resnet18.onnx"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own
-        image, names = torch.zeros(1, 3, 224, 224), {"input_names": ["pixels"], "output_names": ["scores"]}
-        torch.onnx.export(model, (image,), path, **names, dynamo=True, external_data=False)
+        image, named = torch.zeros(1, 3, 224, 224), (["pixels"], ["scores"])
+        torch.onnx.export(
+            model, (image,), path, input_names=named[0], output_names=named[1], dynamo=True, external_data=False
+        )
     return path
 
 
@@ -116,15 +118,8 @@ def test_two_outputs_that_could_be_logits_are_refused(tmp_path: Path) -> None:
         onnx_from_foreign(path, tmp_path / "own.onnx")
 
 
-@pytest.mark.parametrize(
-    ("shape", "cause"),
-    [
-        (["B", 4, 32, 32], "expected \\(batch, 1 or 3, size, size\\)"),
-        (["B", 3, 32, 48], "expected \\(batch, 1 or 3, size, size\\)"),
-        (["B", 3 * 32 * 32], "expected \\(batch, 1 or 3, size, size\\)"),
-    ],
-)
-def test_a_model_of_other_inputs_is_refused(shape: list[object], cause: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("shape", [["B", 4, 32, 32], ["B", 3, 32, 48], ["B", 3 * 32 * 32]])
+def test_a_model_of_other_inputs_is_refused(shape: list[str | int], tmp_path: Path) -> None:
     nodes = [helper.make_node("Flatten", ["x"], ["flat"]), helper.make_node("ReduceMean", ["flat"], ["mean"], axes=[1])]
     graph = helper.make_graph(
         nodes,
@@ -133,7 +128,7 @@ def test_a_model_of_other_inputs_is_refused(shape: list[object], cause: str, tmp
         [helper.make_tensor_value_info("mean", TensorProto.FLOAT, ["B", 1])],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), tmp_path / "o.onnx")
-    with pytest.raises(ModelError, match=cause):
+    with pytest.raises(ModelError, match=r"expected \(batch, 1 or 3, size, size\)"):
         onnx_from_foreign(tmp_path / "o.onnx", tmp_path / "own.onnx")
     assert not (tmp_path / "own.onnx").exists()
 
