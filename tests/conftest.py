@@ -128,7 +128,8 @@ def striped(plane: int, seed: int, side_px: int = 96) -> NDArray[np.uint8]:
     speckle = rng.normal(0, 8, (side_px // 4, side_px // 4)).repeat(4, 0).repeat(4, 1)
     y, x = np.mgrid[:side_px, :side_px] / 4 + rng.uniform(0, 6)
     stripes = 40 * np.sin((y, x, (x + y) / 2)[plane])
-    return np.clip((60, 120, 180)[plane] + stripes + speckle + rng.normal(0, 2, x.shape), 0, 255).astype(np.uint8)
+    levels = (60, 120, 180)[plane] + stripes + speckle + rng.normal(0, 2, x.shape)
+    return np.asarray(np.clip(levels, 0, 255), np.uint8)
 
 
 @pytest.fixture(scope="session")
