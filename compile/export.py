@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,9 @@ def _exported(model: nn.Module, spec: ModelSpec) -> onnx.ModelProto:
     pixels = spec.preprocess.size_px
     example = torch.zeros(2, spec.preprocess.channels, pixels, pixels)  # torch.export would fix a batch of one
     training = model.training
+    exporter_log = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = exporter_log.level
+    exporter_log.setLevel(logging.ERROR)  # it warns of every torchvision operator that it could have known
     model.eval()
     try:
         with torch.no_grad(), warnings.catch_warnings():
@@ -94,6 +98,7 @@ def _exported(model: nn.Module, spec: ModelSpec) -> onnx.ModelProto:
             )
     finally:
         model.train(training)
+        exporter_log.setLevel(level)
     assert program is not None  # a dynamo export without a path returns its program
     return program.model_proto
 
