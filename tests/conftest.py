@@ -168,6 +168,7 @@ def stripes_onnx(stripes: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     from tests.compile.conftest import randomized
 
     preprocess = Preprocess(size_px=SIDE_PX)
+    torch.manual_seed(0)  # else the weights depend on which tests ran before
     model = Student(StudentShape((32, 32, 32, 48), (1, 1, 2, 1), mlp_ratio=2.0), len(PLANES)).eval()
     randomized(model)
     data = load_dataset(stripes).where(split="val")
