@@ -2,7 +2,7 @@
 
 ::
 
-    build/work/fetal-planes, a small VMamba -> fp32, canonical, int8, int8 with 7-bit weights, fp16: build/compat/*.onnx
+    the stages of `make run`, a small VMamba -> fp32, canonical, int8, int8 with 7-bit weights, fp16: build/compat/*.onnx
     each version in a venv of its own, run-time packages only -> logits -> compared with this environment's
 """
 
@@ -29,7 +29,7 @@ from tests.compat.answer import answer
 
 VERSIONS = {"1.17.3": "numpy<2", "1.20.1": "numpy<2.3", "1.23.2": "numpy"}
 FOLDER = Path("build/compat")
-WORK = Path("build/work/fetal-planes")
+WORK = Path("build") / "work" / "fetal-planes"  # where `edge compile -o build/fetal-planes.edge` keeps its stages
 IMAGES = 4
 TOLERANCE = 0.02  # of the logits' root mean square; integer kernels of other versions round sums otherwise
 
