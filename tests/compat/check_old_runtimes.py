@@ -2,7 +2,7 @@
 
 ::
 
-    the stages of `make run`, a small VMamba -> fp32, canonical, int8, int8 with 7-bit weights, fp16: build/compat/*.onnx
+    stages of `make run`, a small VMamba -> fp32, canonical, int8, int8 with 7-bit weights, fp16: build/compat/*.onnx
     each version in a venv of its own, run-time packages only -> logits -> compared with this environment's
 """
 
