@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edge.errors import DeviceError, UsageError
 
-ABI = 1
+ABI = 2
 BEST_ISA = 0
 ISAS = {"x86-64-v2": 1, "x86-64-v3": 2, "x86-64-v4": 3, "neon": 4}
 UNSUPPORTED = (1, 5, 6)  # statuses that the device or build is to blame for, not the caller
@@ -29,7 +29,9 @@ class Params(ctypes.Structure):
     """ss2d_params."""
 
     _fields_ = [
-        *((name, _int32) for name in ("abi", "dtype", "isa", "batch", "height", "width")),
+        *((name, _int32) for name in ("abi", "isa", "tactic", "u_dtype", "x_dbl_dtype", "y_dtype")),
+        *((name, ctypes.c_float) for name in ("u_scale", "x_dbl_scale", "y_scale")),
+        *((name, _int32) for name in ("batch", "height", "width")),
         *((name, _int32) for name in ("d_inner", "d_state", "dt_rank", "routes_n")),
         ("routes", ctypes.POINTER(_int32)),
         *((name, _pointer) for name in ("u", "x_dbl", "y")),
@@ -137,4 +139,7 @@ def params_from_sizes(
         isa: a value of ISAS, or BEST_ISA.
     """
     kept = (_int32 * len(routes))(*routes)
-    return Params(ABI, 0, isa, batch, height, width, d_inner, d_state, dt_rank, len(routes), kept)
+    params = Params(abi=ABI, isa=isa, batch=batch, height=height, width=width)
+    params.d_inner, params.d_state, params.dt_rank = d_inner, d_state, dt_rank
+    params.routes_n, params.routes = len(routes), kept
+    return params

@@ -1,4 +1,4 @@
-/* SelectiveScan2D: the C ABI of the native kernels. ISO C99, no framework.
+/* SelectiveScan2D: the C ABI of the native kernels, for CPUs and for CUDA devices. ISO C99, no framework.
  *
  *   u (B,L,D) ------------------------------+
  *   x_dbl (B,L,K*(R+2N)) -> dt | B | C -----+--> one scan per route k --> added at their pixel --> y (B,L,D)
@@ -21,7 +21,7 @@ extern "C" {
 #pragma GCC visibility push(default)
 #endif
 
-#define SS2D_ABI 1        /* goes up when a struct below changes */
+#define SS2D_ABI 2        /* goes up when a struct below changes */
 #define SS2D_ALIGNMENT 64 /* bytes: one cache line, one AVX-512 register */
 
 typedef enum ss2d_status {
@@ -30,12 +30,14 @@ typedef enum ss2d_status {
   SS2D_NULL_POINTER = 2,        /* a pointer that is needed is missing; an empty batch needs no maps */
   SS2D_BAD_SIZE = 3,            /* a size below 1 (batch: below 0), or more elements than can be addressed */
   SS2D_BAD_ROUTE = 4,           /* a route other than 0..3 */
-  SS2D_UNSUPPORTED_DTYPE = 5,   /* this library has no kernel for the type */
+  SS2D_UNSUPPORTED_DTYPE = 5,   /* this library has no kernel for these types */
   SS2D_UNSUPPORTED_ISA = 6,     /* not compiled in, or not in this CPU */
   SS2D_WORKSPACE_TOO_SMALL = 7, /* fewer bytes than ss2d_bytes_from_params says */
+  SS2D_BAD_SCALE = 8,           /* the scale of an int8 map is not a positive, finite number */
+  SS2D_LAUNCH_FAILED = 9,       /* CUDA refused the launch; the device's own error stays set */
 } ss2d_status;
 
-typedef enum ss2d_dtype { SS2D_FLOAT32 = 0, SS2D_FLOAT16 = 1, SS2D_INT8 = 2 } ss2d_dtype; /* of u, x_dbl and y */
+typedef enum ss2d_dtype { SS2D_FLOAT32 = 0, SS2D_FLOAT16 = 1, SS2D_INT8 = 2 } ss2d_dtype;
 
 typedef enum ss2d_isa {
   SS2D_ISA_BEST = 0, /* the last of the list that this CPU has */
@@ -51,9 +53,11 @@ typedef struct ss2d_strides {
 } ss2d_strides;
 
 typedef struct ss2d_params {
-  int32_t abi;   /* SS2D_ABI */
-  int32_t dtype; /* ss2d_dtype; weights and gradients are float32 always */
-  int32_t isa;   /* ss2d_isa; the same one for sizes, pack and launch */
+  int32_t abi;    /* SS2D_ABI */
+  int32_t isa;    /* CPU: ss2d_isa; the same one for sizes, pack and launch */
+  int32_t tactic; /* CUDA: 0 = chosen by the sizes, else 1..ss2d_cuda_tactics(); the same one for sizes and launch */
+  int32_t u_dtype, x_dbl_dtype, y_dtype; /* ss2d_dtype; weights, state, sums and gradients are float32 always */
+  float u_scale, x_dbl_scale, y_scale;   /* value = scale * integer; read where the map is int8. y: to nearest, +-127 */
   int32_t batch, height, width;
   int32_t d_inner;  /* D */
   int32_t d_state;  /* N */
@@ -103,6 +107,18 @@ ss2d_status ss2d_backward(const ss2d_params *params, const void *packed, const s
 
 /* An ss2d_parallel for callers without threads of their own; `context`: int32_t *, the number of threads. */
 void ss2d_run_on_threads(void *context, int64_t tasks, ss2d_task task, void *argument);
+
+/* The same operator on the current CUDA device (another library). Every pointer of params and gradients but `routes` is the
+ * device's; the four weights are read as they are, so there is no pack and bytes->packed is 0. The work is put on `stream`
+ * (a cudaStream_t) without allocating or waiting, so that a CUDA graph can capture it. Types: u, x_dbl and y all float32,
+ * all float16, or int8 u and x_dbl with y float16 or int8; the backward pass float32 only. */
+ss2d_status ss2d_cuda_bytes_from_params(const ss2d_params *params, ss2d_bytes *bytes);
+ss2d_status ss2d_cuda_forward(const ss2d_params *params, void *workspace, size_t workspace_bytes, void *stream);
+ss2d_status ss2d_cuda_backward(const ss2d_params *params, const ss2d_gradients *gradients, void *workspace,
+                               size_t workspace_bytes, void *stream);
+
+/* Number of launch shapes for `tactic`; what a timing cache keys with must name it. */
+int32_t ss2d_cuda_tactics(void);
 
 const char *ss2d_text_from_status(ss2d_status status);
 

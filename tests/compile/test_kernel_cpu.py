@@ -165,8 +165,8 @@ def test_an_empty_batch_has_an_empty_answer(scan: NativeScan) -> None:
 @pytest.mark.parametrize(
     ("change", "error", "match"),
     [
-        (lambda p: setattr(p, "abi", 2), DeviceError, "different versions"),
-        (lambda p: setattr(p, "dtype", 1), DeviceError, "dtype"),
+        (lambda p: setattr(p, "abi", 1), DeviceError, "different versions"),
+        (lambda p: setattr(p, "u_dtype", 3), DeviceError, "dtype"),
         (lambda p: setattr(p, "isa", 9), DeviceError, "instruction set"),
         (lambda p: setattr(p, "height", 0), UsageError, "size"),
         (lambda p: setattr(p, "batch", 2**31 - 1), UsageError, "size"),
@@ -233,7 +233,7 @@ int main(void) {
   int32_t threads = 2;
   const ss2d_parallel parallel = {ss2d_run_on_threads, &threads};
   for (int isa = SS2D_ISA_X86_64_V2; isa <= SS2D_ISA_NEON; ++isa) {
-    ss2d_params p = {SS2D_ABI, 0, isa, b, h, w, d, n, r, 4, routes, floats(map), floats(xs), floats(map),
+    ss2d_params p = {SS2D_ABI, isa, 0, 0, 0, 0, 1, 1, 1, b, h, w, d, n, r, 4, routes, floats(map), floats(xs), floats(map),
                      {h * w * d, d, 1}, {h * w * c, c, 1}, {h * w * d, d, 1},
                      floats(4 * d * r), floats(4 * d), floats(4 * d * n), floats(4 * d)};
     ss2d_gradients g = {floats(map), floats(map), floats(xs), p.u_strides, p.u_strides, p.x_dbl_strides,

@@ -50,7 +50,8 @@ bool product_fits(std::initializer_list<int64_t> sizes) {
 ss2d_status check_sizes(const ss2d_params* p, const Kernel** kernel, Layout* layout) {
   if (!p) return SS2D_NULL_POINTER;
   if (p->abi != SS2D_ABI) return SS2D_WRONG_ABI;
-  if (p->dtype != SS2D_FLOAT32) return SS2D_UNSUPPORTED_DTYPE;
+  for (const int32_t dtype : {p->u_dtype, p->x_dbl_dtype, p->y_dtype})
+    if (dtype != SS2D_FLOAT32) return SS2D_UNSUPPORTED_DTYPE;
   *kernel = kernel_from_isa(p->isa);
   if (!*kernel) return SS2D_UNSUPPORTED_ISA;
   if (p->batch < 0) return SS2D_BAD_SIZE;
@@ -169,9 +170,11 @@ const char* ss2d_text_from_status(ss2d_status status) {
     case SS2D_NULL_POINTER: return "a needed pointer is missing";
     case SS2D_BAD_SIZE: return "a size is below 1 or too large";
     case SS2D_BAD_ROUTE: return "a route is not one of 0..3";
-    case SS2D_UNSUPPORTED_DTYPE: return "unsupported dtype";
+    case SS2D_UNSUPPORTED_DTYPE: return "this library has no kernel for these dtypes";
     case SS2D_UNSUPPORTED_ISA: return "this library or CPU lacks the instruction set";
     case SS2D_WORKSPACE_TOO_SMALL: return "the workspace is too small";
+    case SS2D_BAD_SCALE: return "the scale of an int8 map is not positive and finite";
+    case SS2D_LAUNCH_FAILED: return "CUDA refused the launch";
   }
   return "unknown status";
 }
