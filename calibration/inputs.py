@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +49,12 @@ def batches_from_squares(
 
 
 def logits_from_onnx(
-    path: Path, squares: NDArray[np.uint8], preprocess: Preprocess, threads: int, batch: int = BATCH
+    path: Path,
+    squares: NDArray[np.uint8],
+    preprocess: Preprocess,
+    threads: int,
+    batch: int = BATCH,
+    libraries: Sequence[bytes] = (),
 ) -> NDArray[np.float32]:
     """Run a model over images with the device's own backend.
 
@@ -59,11 +64,12 @@ def logits_from_onnx(
         preprocess: of the model.
         threads: of ONNX Runtime.
         batch: images a run; 1 for models with a fixed batch.
+        libraries: native operators; without them the model's local functions run.
 
     Returns:
         (M,K).
     """
-    backend = ort_from_model(path.read_bytes(), threads, spin=False)
+    backend = ort_from_model(path.read_bytes(), threads, spin=False, libraries=libraries)
     try:
         return np.concatenate([backend.logits_from_input(x) for x in batches_from_squares(squares, preprocess, batch)])
     finally:

@@ -17,12 +17,12 @@ from compile.sbom import sbom_from_build, tool_versions
 from edge import __version__
 from edge.bundle import bytes_from_parts
 from edge.decision import Decision
-from edge.files import write_atomic
+from edge.files import sha256_from_bytes, write_atomic
 from edge.gate import FRAMES_PART, LOGITS_PART
 from edge.manifest import RESEARCH_USE, SCHEMA, CalibrationFacts, Coverage, Gate, Label, Manifest, ModelFacts
 from edge.protocol import load_protocol
 from edge.quality import CHECKS
-from edge.session import CANONICAL_MODEL, CPU_MODEL
+from edge.session import CANONICAL_MODEL, CPU_MODEL, NATIVE_FOLDER
 from edge.signature import SigningKey
 
 SYNTHETIC = "SYNTHETIC: trained on phantoms, not on patients. 合成数据训练。"
@@ -101,7 +101,7 @@ def bundle_from_engine(
         evidence: decision, gate and gate frames.
         spec: labels and preprocessing.
         release: name and number.
-        documents: further parts by name: calibration table, model card, attribution.
+        documents: further parts by name: calibration table, model card, attribution, native libraries.
         signer: the private key.
         output: the file to write.
 
@@ -114,6 +114,7 @@ def bundle_from_engine(
     """
     chosen = np.unique(np.linspace(0, len(evidence.squares) - 1, FRAMES).round().astype(int))
     digests = {"weights": release.source_sha256, "calibration": evidence.calibration.dataset}
+    digests |= {name: sha256_from_bytes(data) for name, data in documents.items() if name.startswith(NATIVE_FOLDER)}
     parts = {
         CANONICAL_MODEL: engine.canonical.path.read_bytes(),
         CPU_MODEL: engine.lowered.path.read_bytes(),

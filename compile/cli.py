@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -14,8 +14,8 @@ import typer
 from edge.errors import UsageError
 
 if TYPE_CHECKING:
-    from calibration.artifact import Artifact
     from compile.job import Compiled, Job
+    from compile.recompile import Recompiled
 
 MODEL = Annotated[str, typer.Argument(help="Zoo name, .safetensors, .pth, .onnx or .edge file.")]
 OUT = Annotated[Path, typer.Option("--output", "-o", help="The bundle to write, NAME.edge.")]
@@ -32,6 +32,8 @@ STD = Annotated[Optional[float], typer.Option("--std", help="Divisor after that.
 CROP = Annotated[str, typer.Option("--crop", help="none, or sector for full scanner screens.")]
 KEY = Annotated[Optional[str], typer.Option("--key", help="Name of the signing key; else a development key.")]
 RELEASE = Annotated[Optional[int], typer.Option("--release", help="Anti-rollback number.", min=0)]
+NO_NATIVE = Annotated[bool, typer.Option("--no-native", help="No native operators: the slower local functions run.")]
+COMPILER = Annotated[str, typer.Option("--compiler", envvar="CXX", help="C++ compiler for native operators.")]
 THREADS = Annotated[int, typer.Option("--threads", help="Threads of ONNX Runtime.", min=1)]
 EXPLAIN = Annotated[
     Optional[Path], typer.Option("--explain", help="Folder for the stages' files and a page on every layer.")
@@ -61,6 +63,8 @@ def compile_model(
     crop: CROP = "none",
     key: KEY = None,
     release: RELEASE = None,
+    no_native: NO_NATIVE = False,
+    compiler: COMPILER = "",
     threads: THREADS = 2,
     explain: EXPLAIN = None,
     work: WORK = None,
@@ -68,6 +72,7 @@ def compile_model(
 ) -> None:
     """Compile a model into a signed bundle: quantize, lower, measure, and refuse what lost accuracy."""
     from edge.commands.progress import progress_bar
+    from edge.files import cache_from_environment
     from edge.keyring import Keyring, home_from_environment
     from edge.releases import Releases
 
@@ -75,21 +80,23 @@ def compile_model(
     keyring = Keyring(home_from_environment(os.environ))
     signer = keyring.signing_key(key) if key else keyring.development_key()
     number = release if release is not None else (Releases(keyring.home).highest(output.stem) or 0)
+    kernels = None if no_native else cache_from_environment(os.environ)
     if model.endswith(".edge"):
         from compile.recompile import bundle_from_bundle
 
         with progress_bar(as_json) as progress:
-            bundle = bundle_from_bundle(Path(model), output, keyring, signer, _now(), threads, progress)
-        _print_recompiled(bundle, as_json)
+            recompiled = bundle_from_bundle(
+                Path(model), output, keyring, signer, _now(), threads, kernels, compiler, progress
+            )
+        _print_recompiled(recompiled, as_json)
         return
     from compile.explain import explained
     from compile.pipeline import compiled_from_job
     from compile.stages import Stages
 
-    job = _job(
-        model, output, calibration, gate_data, None if no_gate else gate, precision, labels, number, threads, work
-    )
-    job = _with_preprocess(job, size, mean, std, crop)
+    max_drop = None if no_gate else gate
+    job = _job(model, output, calibration, gate_data, max_drop, precision, labels, number, threads, work)
+    job = replace(_with_preprocess(job, size, mean, std, crop), kernels=kernels, compiler=compiler)
     with progress_bar(as_json) as progress:
         stages = Stages(job.work, progress)
         try:
@@ -143,14 +150,14 @@ def _job(
         preprocess=None,
         release=release,
         created=_now(),
-        saturates=load_cpu().saturates,
+        cpu=load_cpu(),
+        kernels=None,
+        compiler="",
         threads=threads,
     )
 
 
 def _with_preprocess(job: Job, size: int | None, mean: float | None, std: float | None, crop: str) -> Job:
-    from dataclasses import replace
-
     from compile.foreign import IMAGENET_MEAN, IMAGENET_STD
     from edge.preprocess import Preprocess
 
@@ -227,6 +234,8 @@ def _gate_line(compiled: Compiled) -> str:
     return f"gate{' (skipped)' if gate.skipped else ''}: {figures} on {gate.n} images"
 
 
-def _print_recompiled(bundle: Artifact, as_json: bool) -> None:
-    document = {"schema": 1, "bundle": str(bundle.path), "sha256": bundle.sha256}
-    typer.echo(json.dumps(document) if as_json else f"bundle: {bundle.path}, lowered for this machine")
+def _print_recompiled(recompiled: Recompiled, as_json: bool) -> None:
+    bundle, messages = recompiled.bundle, list(recompiled.messages)
+    document = {"schema": 1, "bundle": str(bundle.path), "sha256": bundle.sha256, "messages": messages}
+    lines = [*(f"note: {message}" for message in messages), f"bundle: {bundle.path}, lowered for this machine"]
+    typer.echo(json.dumps(document) if as_json else "\n".join(lines))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from calibration.artifact import Artifact
 from calibration.dataset import Dataset
+from edge.cpu import Cpu
 from edge.decision import Decision
 from edge.manifest import Gate
 from edge.preprocess import Preprocess
@@ -31,7 +32,9 @@ class Job:
         preprocess: for a model that does not say; None for its family's usual one.
         release: number for the anti-rollback counter.
         created: ISO 8601, UTC.
-        saturates: this CPU needs 7-bit weights, see `edge.cpu`.
+        cpu: of this machine, for which the engine is lowered and measured.
+        kernels: folder of the native libraries, shared by all compilations; None: no native library.
+        compiler: of C++, as $CXX names it; empty: the system's.
         threads: of ONNX Runtime.
     """
 
@@ -46,7 +49,9 @@ class Job:
     preprocess: Preprocess | None
     release: int
     created: str
-    saturates: bool
+    cpu: Cpu
+    kernels: Path | None
+    compiler: str
     threads: int
 
 

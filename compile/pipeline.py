@@ -6,6 +6,7 @@
     smooth  = smoothed_from_onnx          -> same function        calibration/smoothing.py
     table   = table_from_onnx             -> activation ranges    calibration/table.py
     qdq     = qdq_from_onnx               -> canonical INT8       compile/quantize.py, sensitivity.py
+    natives = natives_from_model          -> native operators     compile/natives.py, kernels/
     engine  = cpu_from_qdq                -> what runs here       compile/lowerings/
     decision, gate                        -> on this very engine  calibration/decision.py, gate.py
     bundle  = bundle_from_engine          -> name.edge            compile/bundle.py
@@ -32,6 +33,7 @@ from compile.bundle import Engine, Evidence, Release, bundle_from_engine
 from compile.job import Compiled, Job
 from compile.lowerings.cpu import cpu_from_qdq
 from compile.lowerings.fp16_weights import fp16_weights_from_onnx
+from compile.natives import NO_NATIVES, Natives, natives_from_model
 from compile.quantize import qdq_from_onnx
 from compile.sensitivity import sensitive_layers
 from compile.source import Source, source_from_job
@@ -66,12 +68,15 @@ def compiled_from_job(job: Job, signer: SigningKey, stages: Stages) -> Compiled:
     gate_data = unseen(job.gate_data, job.calibration)
     gate_squares = squares_from_dataset(gate_data, preprocess, stages.progress)
 
+    natives = natives_from_job(source, job, stages)
+    # The float model runs its local functions: what the native operators answer is measured against something else.
     run = partial(logits_from_onnx, preprocess=preprocess, threads=job.threads, batch=batch_of(source))
+    run_engine = partial(run, libraries=natives.on(job.cpu.machine))
     engine, table = engine_from_source(source, calibration, job, stages)
-    held_out = run(engine.lowered.path, calibration)
+    held_out = run_engine(engine.lowered.path, calibration)
     if table and _agreement(run(source.model.path, calibration), held_out) < MIN_AGREEMENT:
         engine = eased_engine(source, table, calibration, job, stages)
-        held_out = run(engine.lowered.path, calibration)
+        held_out = run_engine(engine.lowered.path, calibration)
 
     stages.progress("decision", 0.0)
     labels, rejects = source.spec.labels, source.spec.reject_labels
@@ -80,7 +85,7 @@ def compiled_from_job(job: Job, signer: SigningKey, stages: Stages) -> Compiled:
     decision = decision_from_logits(held_out, held_out_labels, labels, rejects)
 
     stages.progress("gate", 0.0)
-    reference, answers = (run(file.path, gate_squares) for file in (source.model, engine.lowered))
+    reference, answers = run(source.model.path, gate_squares), run_engine(engine.lowered.path, gate_squares)
     truth = [sample.label for sample in gate_data.samples]
     gate = gate_from_logits(reference, answers, truth, labels, rejects, skipped=job.max_drop is None)
     if job.max_drop is not None:
@@ -91,16 +96,29 @@ def compiled_from_job(job: Job, signer: SigningKey, stages: Stages) -> Compiled:
     facts = CalibrationFacts(job.calibration.digest, len(calibration), methods)
     machines = tuple(sorted({s.machine for s in gate_data.samples} - set(NO_MACHINE))) if gate.assessed else ()
     evidence = Evidence(decision, gate, facts, gate_squares, reference, machines)
-    documents = {"card.md": source.card, **attribution(gate_data)}
+    documents = {"card.md": source.card, **natives.parts, **attribution(gate_data)}
     if table:
         documents["table.json"] = table.path.read_bytes()
     release = Release(job.output.stem, job.release, job.created, source.sha256)
     bundle = bundle_from_engine(engine, evidence, source.spec, release, documents, signer, job.output)
     stages.progress("bundle", 1.0)
-    messages = source.messages
+    messages = source.messages + natives.messages
     if engine.float_layers:
         messages += (f"These layers stay float: {', '.join(engine.float_layers)}.",)
     return Compiled(bundle, source.spec.name, gate, decision, stages.artifacts, stages.seconds, messages)
+
+
+def natives_from_job(source: Source, job: Job, stages: Stages) -> Natives:
+    """The native operators of the model, unless they are not wanted."""
+    if job.kernels is None:
+        return NO_NATIVES
+    stages.progress("kernel", 0.0)
+    natives = natives_from_model(source.model.path, job.cpu.machine, job.kernels, job.compiler)
+    for machine, library in natives.libraries.items():
+        stages.artifacts[f"kernel {machine}"] = library
+        stages.seconds[f"kernel {machine}"] = natives.seconds[machine]
+    stages.progress("kernel", 1.0)
+    return natives
 
 
 def engine_from_source(
@@ -175,8 +193,8 @@ def int8_engine(smooth: Artifact, table: Artifact, float_layers: tuple[str, ...]
     lowered = stages.run(
         "lower",
         "cpu.onnx",
-        {"qdq": qdq.sha256, "table": table.sha256, "saturates": str(job.saturates)},
-        lambda path: cpu_from_qdq(qdq, table, path, reduce_range=job.saturates),
+        {"qdq": qdq.sha256, "table": table.sha256, "saturates": str(job.cpu.saturates)},
+        lambda path: cpu_from_qdq(qdq, table, path, reduce_range=job.cpu.saturates),
     )
     return Engine(qdq, lowered, "int8", "cpu", float_layers)
 

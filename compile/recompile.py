@@ -3,16 +3,18 @@
 ::
 
     OTHER.edge --verified--> canonical model, table --cpu_from_qdq--> engine --answers the gate frames--> OUT.edge
+                             native sources here --a C++ compiler--> operators --+
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from calibration.artifact import Artifact, artifact_from_file
+from compile.natives import Natives, natives_from_model
 from edge.backends.ort import ort_from_model
 from edge.bundle import Bundle, bytes_from_parts
 from edge.cpu import load_cpu
@@ -20,10 +22,23 @@ from edge.files import write_atomic
 from edge.gate import check_gate, gate_from_bundle
 from edge.keyring import Keyring
 from edge.loading import load_bundle
-from edge.session import CANONICAL_MODEL, CPU_MODEL
+from edge.session import CANONICAL_MODEL, CPU_MODEL, NATIVE_FOLDER, native_parts
 from edge.signature import SigningKey
 
 TABLE = "table.json"
+
+
+@dataclass(frozen=True)
+class Recompiled:
+    """What became of a bundle.
+
+    Attributes:
+        bundle: the new file.
+        messages: what the user should know.
+    """
+
+    bundle: Artifact
+    messages: tuple[str, ...]
 
 
 def bundle_from_bundle(
@@ -33,11 +48,14 @@ def bundle_from_bundle(
     signer: SigningKey,
     created: str,
     threads: int,
+    kernels: Path | None,
+    compiler: str,
     progress: Callable[[str, float], None],
-) -> Artifact:
-    """Lower a bundle's canonical model for this CPU.
+) -> Recompiled:
+    """Lower a bundle's canonical model for this CPU, and build its native operators here.
 
-    The decision and the gate's figures stay those of the original engine; the new one must answer every gate frame
+    Libraries for other machines stay in the bundle; without a compiler the one for this machine stays as well. The
+    decision and the gate's figures stay those of the original engine; the new one must answer every gate frame
     within the original's tolerance.
 
     Args:
@@ -47,6 +65,8 @@ def bundle_from_bundle(
         signer: signs the new bundle.
         created: ISO 8601, UTC.
         threads: of ONNX Runtime.
+        kernels: folder where native libraries are kept between compilations; None: no native library.
+        compiler: of C++, as $CXX names it; empty: the system's.
         progress: told the stage and what of it is done, 0..1.
 
     Raises:
@@ -59,8 +79,18 @@ def bundle_from_bundle(
     progress("lower", 0.0)
     parts = {name: bytes(bundle.part(name)) for name in bundle.parts}
     parts[CPU_MODEL] = _lowered(bundle)
+    progress("kernel", 0.0)
+    messages: tuple[str, ...] = ()
+    machine = load_cpu().machine
+    if kernels is None:
+        parts = {name: data for name, data in parts.items() if not name.startswith(NATIVE_FOLDER)}
+    else:
+        natives = _natives(bundle, machine, kernels, compiler)
+        parts |= natives.parts
+        messages = () if native_parts(parts, machine) else natives.messages
     progress("gate", 0.0)
-    backend = ort_from_model(parts[CPU_MODEL], threads, spin=False)
+    libraries = [parts[name] for name in native_parts(parts, machine)]
+    backend = ort_from_model(parts[CPU_MODEL], threads, spin=False, libraries=libraries)
     try:
         gate = gate_from_bundle(bundle)
         check_gate(backend, gate, bundle.manifest, len(gate.squares))
@@ -69,7 +99,14 @@ def bundle_from_bundle(
     manifest = replace(bundle.manifest, created=created, parts=())
     write_atomic(output, bytes_from_parts(manifest, parts, signer))
     progress("gate", 1.0)
-    return artifact_from_file(output, {"bundle": bundle.digest})
+    return Recompiled(artifact_from_file(output, {"bundle": bundle.digest}), messages)
+
+
+def _natives(bundle: Bundle, machine: str, kernels: Path, compiler: str) -> Natives:
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / CANONICAL_MODEL
+        model.write_bytes(bundle.part(CANONICAL_MODEL))
+        return natives_from_model(model, machine, kernels, compiler)
 
 
 def _lowered(bundle: Bundle) -> bytes:

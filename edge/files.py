@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from edge.errors import MachineError
@@ -37,6 +38,12 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
         raise MachineError(
             f"{path} cannot be written: {error.strerror}.", "Free some space or choose a folder you may write to."
         ) from error
+
+
+def cache_from_environment(environment: Mapping[str, str]) -> Path:
+    """Where files lie that this program can make again: vmamba-edge below XDG_CACHE_HOME or ~/.cache."""
+    cache = environment.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "vmamba-edge"
 
 
 def sha256_from_bytes(data: bytes) -> str:

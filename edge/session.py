@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from edge.backends import Backend
 from edge.bundle import Bundle
 from edge.compatibility import check_compatible
 from edge.cpu import Cpu, load_cpu
-from edge.errors import GateError, UsageError
+from edge.errors import DeviceError, GateError, UsageError
 from edge.gate import LOAD_FRAMES, check_gate, gate_from_bundle
 from edge.keyring import Keyring, home_from_environment
 from edge.loading import load_bundle, notices_from_bundle
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 CPU_MODEL = "model.cpu.onnx"  # lowered for ONNX Runtime on a CPU
 CANONICAL_MODEL = "model.qdq.onnx"  # runs anywhere, slower
+NATIVE_FOLDER = "native/"  # native/<machine>/*.so: operators for ONNX Runtime on that machine's CPU
 BACKENDS = ("auto", "ort", "null")
 
 
@@ -163,7 +165,8 @@ def open_session(
     cpu = load_cpu()
     check_compatible(manifest, edge.__version__, cpu)
     notices = notices_from_bundle(bundle, keyring.key_from_fingerprint(bundle.fingerprint))
-    engine = _backend_from_bundle(bundle, backend, threads, spin, cpu)
+    engine, remarks = _backend_from_bundle(bundle, backend, threads, spin, cpu)
+    notices = (*notices, *remarks)
     try:
         error = check_gate(engine, gate_from_bundle(bundle), manifest, gate_frames)
         if not releases.record(manifest.name, manifest.release):
@@ -174,14 +177,32 @@ def open_session(
     return Session(bundle, engine, notices, error)
 
 
-def _backend_from_bundle(bundle: Bundle, backend: str, threads: int, spin: bool, cpu: Cpu) -> Backend:
+def native_parts(names: Iterable[str], machine: str) -> list[str]:
+    """Those of a bundle's parts that hold native operators for a machine.
+
+    Args:
+        names: of the parts.
+        machine: as `edge.cpu` names it.
+    """
+    return [name for name in names if name.startswith(f"{NATIVE_FOLDER}{machine}/") and name.endswith(".so")]
+
+
+def _backend_from_bundle(
+    bundle: Bundle, backend: str, threads: int, spin: bool, cpu: Cpu
+) -> tuple[Backend, tuple[str, ...]]:
+    """The engine, and what a person must be told about it."""
     if backend == "null":
         from edge.backends.null import NullBackend
 
-        return NullBackend(len(bundle.manifest.labels))
+        return NullBackend(len(bundle.manifest.labels)), ()
     from edge.backends.ort import ort_from_model
 
-    prefix = f"native/{cpu.machine}/"
-    libraries = [bundle.part(name) for name in bundle.parts if name.startswith(prefix) and name.endswith(".so")]
     model = bundle.part(CPU_MODEL if CPU_MODEL in bundle.parts else CANONICAL_MODEL)
-    return ort_from_model(model, threads, spin, libraries)
+    libraries = [bundle.part(name) for name in native_parts(bundle.parts, cpu.machine)]
+    try:
+        return ort_from_model(model, threads, spin, libraries), ()
+    except DeviceError as error:
+        if not libraries:
+            raise
+        engine = ort_from_model(model, threads, spin)  # a C library older than the compiler's, most likely
+        return engine, (f"{error.cause} The slower local function runs. Compile the bundle on this machine.",)

@@ -208,6 +208,9 @@ def test_a_native_library_of_the_bundle_is_registered(
 
     parts = {name: bytes(part) for name, part in load_bundle(good, keyring).parts.items()}
     native = f"native/{load_cpu().machine}/libvmamba.so"
-    open_session(bundles.pack("n.edge", manifest, {**parts, native: library.read_bytes()}), keyring=keyring).close()
-    with pytest.raises(EdgeError, match="cannot load"):
-        open_session(bundles.pack("m.edge", manifest, {**parts, native: b"no library"}), keyring=keyring)
+    loaded = bundles.pack("n.edge", manifest, {**parts, native: library.read_bytes()})
+    with open_session(loaded, keyring=keyring) as session:
+        assert not any("local function" in notice for notice in session.notices)
+    refused = bundles.pack("m.edge", manifest, {**parts, native: b"no library"})
+    with open_session(refused, keyring=keyring) as session:
+        assert any("cannot load" in notice and "local function runs" in notice for notice in session.notices)
