@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,7 @@ class Timing:
         p50_ms, p90_ms, p99_ms: quantiles of the latency of one run of the network, milliseconds.
         images_per_s: 1000 / p50_ms.
         peak_mb: largest resident memory of the process, 10^6 bytes.
+        notices: what a person must be told about the engine that was timed, e.g. that a native operator did not load.
     """
 
     file: str
@@ -40,6 +42,7 @@ class Timing:
     p99_ms: float
     images_per_s: float
     peak_mb: float
+    notices: tuple[str, ...] = ()
 
 
 def timings_from_files(
@@ -69,21 +72,21 @@ def timings_from_files(
         latencies: list[list[float]] = [[] for _ in files]
         for turn in range(WARM_UP + runs):
             for index, child in enumerate(children):
-                latency_ms = float(_ask(child, "run", files[index]))
+                latency_ms: float = _ask(child, "run", files[index])
                 if turn >= WARM_UP:
                     latencies[index].append(latency_ms)
             progress("benchmark", (turn + 1) / (WARM_UP + runs))
-        peaks = [float(_ask(child, "peak", file)) for child, file in zip(children, files, strict=True)]
+        ends = [(_ask(child, "peak", f), _ask(child, "notices", f)) for child, f in zip(children, files, strict=True)]
     finally:
         for child in children:
             child.kill()
             child.communicate()
-    return tuple(_timing(file, rows, peak) for file, rows, peak in zip(files, latencies, peaks, strict=True))
+    return tuple(_timing(file, rows, *end) for file, rows, end in zip(files, latencies, ends, strict=True))
 
 
-def _timing(file: Path, latencies_ms: list[float], peak_mb: float) -> Timing:
+def _timing(file: Path, latencies_ms: list[float], peak_mb: float, notices: list[str]) -> Timing:
     p50, p90, p99 = (float(np.percentile(latencies_ms, q)) for q in (50, 90, 99))
-    return Timing(file.name, p50, p90, p99, 1000 / p50, peak_mb)
+    return Timing(file.name, p50, p90, p99, 1000 / p50, peak_mb, tuple(notices))
 
 
 def _start(file: Path, threads: int, size_px: int, keyring: Keyring) -> subprocess.Popen[str]:
@@ -99,7 +102,7 @@ def _start(file: Path, threads: int, size_px: int, keyring: Keyring) -> subproce
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def _ask(child: subprocess.Popen[str], question: str, file: Path) -> str:
+def _ask(child: subprocess.Popen[str], question: str, file: Path) -> Any:
     assert child.stdin is not None
     assert child.stdout is not None
     with contextlib.suppress(BrokenPipeError):  # its last words are still to be read
@@ -107,7 +110,7 @@ def _ask(child: subprocess.Popen[str], question: str, file: Path) -> str:
         child.stdin.flush()
     answer = json.loads(child.stdout.readline() or "{}")
     if "value" in answer:
-        return str(answer["value"])
+        return answer["value"]
     if "error" in answer:
         kind: type[EdgeError] = getattr(errors, answer["error"])
         raise kind(answer["cause"], answer["cure"])

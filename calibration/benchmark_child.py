@@ -1,4 +1,9 @@
-"""The process of one benchmarked file: a line "run" in, its latency out; "peak" in, its peak memory out."""
+"""The process of one benchmarked file: a question a line in, its answer out.
+
+::
+
+    run -> latency of one run, ms      peak -> peak memory, 10^6 bytes      notices -> what the engine has to say
+"""
 
 from __future__ import annotations
 
@@ -20,21 +25,23 @@ def main() -> None:
     """Serve questions until the parent leaves."""
     file, threads, size_px, home = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
     try:
-        run = runner_from_file(file, threads, size_px, Keyring(home))
+        run, notices = runner_from_file(file, threads, size_px, Keyring(home))
     except EdgeError as error:
         _say({"error": type(error).__name__, "cause": error.cause, "cure": error.cure})
         return
+    answers: dict[str, Callable[[], object]] = {
+        "run": lambda: _milliseconds(run),
+        "peak": peak_mb,
+        "notices": lambda: notices,
+    }
     for line in sys.stdin:
-        if line.strip() == "run":
-            started = time.perf_counter()
-            run()
-            _say({"value": (time.perf_counter() - started) * 1e3})
-        else:
-            _say({"value": peak_mb()})
+        _say({"value": answers[line.strip()]()})
 
 
-def runner_from_file(file: Path, threads: int, size_px: int, keyring: Keyring) -> Callable[[], object]:
-    """One run of a file's network on a fixed input, batch 1.
+def runner_from_file(
+    file: Path, threads: int, size_px: int, keyring: Keyring
+) -> tuple[Callable[[], object], tuple[str, ...]]:
+    """One run of a file's network on a fixed input, batch 1; and what a person must be told about its engine.
 
     Raises:
         EdgeError: the file cannot be opened.
@@ -47,12 +54,18 @@ def runner_from_file(file: Path, threads: int, size_px: int, keyring: Keyring) -
         preprocess = session.manifest.preprocess
         shape = (1, preprocess.channels, preprocess.size_px, preprocess.size_px)
         x = rng.standard_normal(shape).astype(np.float32)
-        return lambda: session.logits(x)
+        return lambda: session.logits(x), session.notices
     engine = session_from_file(file, threads)
     given = engine.get_inputs()[0]
     sides = [side if isinstance(side, int) else (1 if axis == 0 else size_px) for axis, side in enumerate(given.shape)]
     x = rng.standard_normal(sides).astype(np.float32)
-    return lambda: engine.run(None, {given.name: x})
+    return lambda: engine.run(None, {given.name: x}), ()
+
+
+def _milliseconds(run: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    run()
+    return (time.perf_counter() - started) * 1e3
 
 
 def peak_mb() -> float:

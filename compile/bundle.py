@@ -34,7 +34,7 @@ class Engine:
 
     Attributes:
         canonical: the ONNX file that every target starts from.
-        lowered: its form for this target.
+        lowered: its form for this target; another device than a CPU makes its own from the canonical file.
         precision: "int8", "fp16" or "fp32".
         target: where it runs.
         float_layers: layers of an INT8 engine that stay float.
@@ -117,7 +117,7 @@ def bundle_from_engine(
     digests |= {name: sha256_from_bytes(data) for name, data in documents.items() if name.startswith(NATIVE_FOLDER)}
     parts = {
         CANONICAL_MODEL: engine.canonical.path.read_bytes(),
-        CPU_MODEL: engine.lowered.path.read_bytes(),
+        **({CPU_MODEL: engine.lowered.path.read_bytes()} if engine.target == "cpu" else {}),
         FRAMES_PART: bytes_from_array(evidence.squares[chosen]),
         LOGITS_PART: bytes_from_array(evidence.reference[chosen]),
         "sbom.json": sbom_from_build(spec, {role: digest for role, digest in digests.items() if digest}),

@@ -13,7 +13,8 @@ from edge.manifest import Gate
 from edge.preprocess import Preprocess
 
 PRECISIONS = ("int8", "fp16", "fp32")
-TARGETS = ("cpu",)
+LINEAR_FORMS = ("auto", "matmul", "conv")  # of linear layers in TensorRT; auto builds both and keeps the faster
+TARGETS = ("cpu", "tensorrt", "jetson-orin", "jetson-thor")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Job:
         calibration: images that give the ranges and the decision.
         gate_data: images of the gate.
         precision: one of PRECISIONS.
+        target: one of TARGETS.
         max_drop: points of macro-F1 that the gate allows; None switches it off.
         labels: class names for a model that has none.
         preprocess: for a model that does not say; None for its family's usual one.
@@ -44,6 +46,7 @@ class Job:
     calibration: Dataset
     gate_data: Dataset
     precision: str
+    target: str
     max_drop: float | None
     labels: tuple[str, ...]
     preprocess: Preprocess | None
@@ -53,6 +56,11 @@ class Job:
     kernels: Path | None
     compiler: str
     threads: int
+
+    @property
+    def bundle(self) -> Path:
+        """Where the bundle goes: for TensorRT not to the output before its engine has answered the gate frames."""
+        return self.work / "unfinished.edge" if self.target == "tensorrt" else self.output
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def natives_from_model(model: Path, machine: str, folder: Path, compiler: str) -
         folder: where libraries are kept between compilations.
         compiler: of C++ for this machine, as $CXX names it; empty: the system's.
     """
-    if not any(node.domain == DOMAIN for node in load_model(model).graph.node):
+    if not has_natives(model):
         return NO_NATIVES
     libraries, seconds, messages = {}, {}, []
     for target in ISAS:
@@ -66,3 +66,8 @@ def natives_from_model(model: Path, machine: str, folder: Path, compiler: str) -
                 messages.append(f"{error.cause} The slower local function runs on this machine.")
         seconds[target] = time.monotonic() - started
     return Natives(libraries, seconds, tuple(messages))
+
+
+def has_natives(model: Path) -> bool:
+    """Whether an ONNX model holds operators that have native kernels."""
+    return any(node.domain == DOMAIN for node in load_model(model).graph.node)

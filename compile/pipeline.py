@@ -7,15 +7,16 @@
     table   = table_from_onnx             -> activation ranges    calibration/table.py
     qdq     = qdq_from_onnx               -> canonical INT8       compile/quantize.py, sensitivity.py
     natives = natives_from_model          -> native operators     compile/natives.py, kernels/
-    engine  = cpu_from_qdq                -> what runs here       compile/lowerings/
+    engine  = cpu_from_qdq, fp16_from_qdq -> what runs            compile/lowerings/
     decision, gate                        -> on this very engine  calibration/decision.py, gate.py
     bundle  = bundle_from_engine          -> name.edge            compile/bundle.py
+    plan    = plan_from_bundle            -> on the GPU itself    compile/engine.py
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -30,10 +31,13 @@ from calibration.inputs import batches_from_squares, logits_from_onnx, squares_f
 from calibration.smoothing import smoothed_from_onnx
 from calibration.table import load_table, table_from_onnx
 from compile.bundle import Engine, Evidence, Release, bundle_from_engine
+from compile.gpu_sources import parts_from_sources
 from compile.job import Compiled, Job
 from compile.lowerings.cpu import cpu_from_qdq
+from compile.lowerings.fp16 import fp16_from_qdq
 from compile.lowerings.fp16_weights import fp16_weights_from_onnx
-from compile.natives import NO_NATIVES, Natives, natives_from_model
+from compile.lowerings.half_range import Underflow, underflows_from_model
+from compile.natives import NO_NATIVES, Natives, has_natives, natives_from_model
 from compile.quantize import qdq_from_onnx
 from compile.sensitivity import sensitive_layers
 from compile.source import Source, source_from_job
@@ -42,6 +46,9 @@ from edge.errors import UsageError
 from edge.manifest import CalibrationFacts
 from edge.signature import SigningKey
 
+EMULATED = "measured on the engine's graph in ONNX Runtime on a CPU"
+TOLD = 3  # tensors in messages: more would hide the rest
+WORTH_TELLING = 0.01  # share of a tensor's values that become 0; a few tiny ones are in every network
 NO_MACHINE = ("", "Other")  # what tables write for an unnamed scanner
 
 
@@ -83,6 +90,8 @@ def compiled_from_job(job: Job, signer: SigningKey, stages: Stages) -> Compiled:
     # A threshold measured on training images would promise too much: their labels are not looked at.
     held_out_labels = ["" if s.split == "train" else s.label for s in job.calibration.samples]
     decision = decision_from_logits(held_out, held_out_labels, labels, rejects)
+    if job.target != "cpu":
+        decision = replace(decision, method=f"{decision.method}; {EMULATED}")
 
     stages.progress("gate", 0.0)
     reference, answers = run(source.model.path, gate_squares), run_engine(engine.lowered.path, gate_squares)
@@ -96,21 +105,23 @@ def compiled_from_job(job: Job, signer: SigningKey, stages: Stages) -> Compiled:
     facts = CalibrationFacts(job.calibration.digest, len(calibration), methods)
     machines = tuple(sorted({s.machine for s in gate_data.samples} - set(NO_MACHINE))) if gate.assessed else ()
     evidence = Evidence(decision, gate, facts, gate_squares, reference, machines)
-    documents = {"card.md": source.card, **natives.parts, **attribution(gate_data)}
+    documents = {"card.md": source.card, **natives.parts, **gpu_parts(source, job), **attribution(gate_data)}
     if table:
         documents["table.json"] = table.path.read_bytes()
     release = Release(job.output.stem, job.release, job.created, source.sha256)
-    bundle = bundle_from_engine(engine, evidence, source.spec, release, documents, signer, job.output)
+    bundle = bundle_from_engine(engine, evidence, source.spec, release, documents, signer, job.bundle)
     stages.progress("bundle", 1.0)
     messages = source.messages + natives.messages
+    if job.target != "cpu" and job.precision != "fp32":
+        messages += tuple(f"Float16 makes values of {lost.text} 0." for lost in underflows(engine.canonical))
     if engine.float_layers:
         messages += (f"These layers stay float: {', '.join(engine.float_layers)}.",)
     return Compiled(bundle, source.spec.name, gate, decision, stages.artifacts, stages.seconds, messages)
 
 
 def natives_from_job(source: Source, job: Job, stages: Stages) -> Natives:
-    """The native operators of the model, unless they are not wanted."""
-    if job.kernels is None:
+    """The native operators of the model for a CPU, unless they are not wanted."""
+    if job.kernels is None or job.target != "cpu":
         return NO_NATIVES
     stages.progress("kernel", 0.0)
     natives = natives_from_model(source.model.path, job.cpu.machine, job.kernels, job.compiler)
@@ -137,11 +148,13 @@ def engine_from_source(
     """
     model = source.model
     if job.precision == "fp32":
-        return Engine(model, model, "fp32", "cpu"), None
+        return gpu_engine(model, (), job, stages) if job.target != "cpu" else Engine(model, model, "fp32", "cpu"), None
     if job.precision == "fp16":
         halved = stages.run(
             "fp16 weights", "model.fp16.onnx", {"model": model.sha256}, lambda path: fp16_weights_from_onnx(model, path)
         )
+        if job.target != "cpu":
+            return gpu_engine(halved, (), job, stages), None
         return Engine(halved, halved, "fp16", "cpu"), None
     batches = partial(_batches, calibration, source)
     images = {"images": hashlib.sha256(calibration.tobytes()).hexdigest()}
@@ -187,9 +200,11 @@ def eased_engine(source: Source, table: Artifact, calibration: NDArray[np.uint8]
 
 
 def int8_engine(smooth: Artifact, table: Artifact, float_layers: tuple[str, ...], job: Job, stages: Stages) -> Engine:
-    """Explicit Q/DQ, then the form for this CPU."""
+    """Explicit Q/DQ, then the form for the target."""
     made_from = {"smooth": smooth.sha256, "table": table.sha256, "float_layers": ",".join(float_layers)}
     qdq = stages.run("quantize", "qdq.onnx", made_from, lambda path: qdq_from_onnx(smooth, table, path, float_layers))
+    if job.target != "cpu":
+        return gpu_engine(qdq, float_layers, job, stages)
     lowered = stages.run(
         "lower",
         "cpu.onnx",
@@ -197,6 +212,27 @@ def int8_engine(smooth: Artifact, table: Artifact, float_layers: tuple[str, ...]
         lambda path: cpu_from_qdq(qdq, table, path, reduce_range=job.cpu.saturates),
     )
     return Engine(qdq, lowered, "int8", "cpu", float_layers)
+
+
+def gpu_engine(canonical: Artifact, float_layers: tuple[str, ...], job: Job, stages: Stages) -> Engine:
+    """The strongly typed graph as ONNX Runtime runs it here: what can be measured of a GPU's engine without one."""
+    half = job.precision != "fp32"
+    made_from = {"canonical": canonical.sha256, "half": str(half)}
+    lowered = stages.run("lower", "gpu.onnx", made_from, lambda path: fp16_from_qdq(canonical, path, half=half))
+    return Engine(canonical, lowered, job.precision, job.target, float_layers)
+
+
+def underflows(canonical: Artifact) -> tuple[Underflow, ...]:
+    """The weights that lose enough values in float16 for somebody to look at them."""
+    from calibration.graph import load_model
+
+    found = underflows_from_model(load_model(canonical.path))
+    return tuple(lost for lost in found if lost.zeroed > WORTH_TELLING * lost.total)[:TOLD]
+
+
+def gpu_parts(source: Source, job: Job) -> Mapping[str, bytes]:
+    """The sources that the device compiles, if the model needs them there."""
+    return parts_from_sources() if job.target != "cpu" and has_natives(source.model.path) else {}
 
 
 def unseen(gate_data: Dataset, calibration: Dataset) -> Dataset:

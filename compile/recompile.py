@@ -96,7 +96,7 @@ def bundle_from_bundle(
         check_gate(backend, gate, bundle.manifest, len(gate.squares))
     finally:
         backend.close()
-    manifest = replace(bundle.manifest, created=created, parts=())
+    manifest = replace(bundle.manifest, created=created, target="cpu", parts=())
     write_atomic(output, bytes_from_parts(manifest, parts, signer))
     progress("gate", 1.0)
     return Recompiled(artifact_from_file(output, {"bundle": bundle.digest}), messages)

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import edge
+from edge.backends.cuda import open_cuda
 from edge.backends.ort import ort_version
 from edge.cpu import load_cpu
 from edge.errors import EdgeError
 from edge.keyring import Keyring
+from edge.plans import PlanCache
 
 DISTRIBUTION = "vmamba-edge"
 TOP_LEVEL = ("edge", "compile", "calibration", "firmware_bridge")
@@ -57,6 +59,8 @@ def findings_from_machine(keyring: Keyring) -> tuple[Finding, ...]:
         _program("compiler", COMPILERS, "apt install g++", "native CPU kernels; without it the slower local function"),
         _program("nvcc", ("nvcc",), "on a Jetson: apt install cuda-toolkit", "CUDA kernels"),
         _module("tensorrt", "on a Jetson: apt install python3-libnvinfer libnvinfer-dev", "TensorRT engines"),
+        _gpu(),
+        *_plans(keyring),
         _keyring(keyring),
         *(_owner(name, importlib.metadata.packages_distributions()) for name in TOP_LEVEL),
     )
@@ -126,6 +130,27 @@ def _module(name: str, cure: str, purpose: str) -> Finding:
     if importlib.util.find_spec(name) is None:
         return Finding(name, "missing", f"for {purpose}", cure)
     return Finding(name, "ok", importlib.metadata.version(name) if _is_installed(name) else "found")
+
+
+def _gpu() -> Finding:
+    try:
+        cuda = open_cuda()
+    except EdgeError as error:
+        return Finding("gpu", "missing", f"for TensorRT engines: {error.cause}", error.cure)
+    cuda.close()
+    return Finding("gpu", "ok", cuda.gpu.text)
+
+
+def _plans(keyring: Keyring) -> Iterator[Finding]:
+    """A line where this device has built plans."""
+    cache = PlanCache(keyring.home)
+    files, sound = len(list(cache.folder.glob("*.plan"))), cache.facts()
+    detail = "; ".join(f"{facts.name}: built {facts.text}" for facts in sound)
+    if len(sound) < files:
+        cure = "edge compile BUNDLE --target tensorrt builds a plan again"
+        yield Finding("plans", "missing", f"{files - len(sound)} of {files} were altered or are too old", cure)
+    elif files:
+        yield Finding("plans", "ok", detail)
 
 
 def _keyring(keyring: Keyring) -> Finding:

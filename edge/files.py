@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from edge.errors import MachineError
@@ -58,3 +59,23 @@ def sha256_from_file(path: Path) -> str:
         while chunk := stream.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def path_from_bytes(data: bytes) -> Iterator[str]:
+    """A path of verified bytes that nobody can exchange before they are loaded, and that needs no writable folder.
+
+    The loader takes what has the path of a library it knows for that library, and numbers of descriptors come again: so
+    64 bits of the content's digest are spelt into the path, "/." for 1 and "/" for 0, which name nothing.
+
+    Args:
+        data: a shared library.
+    """
+    descriptor = os.memfd_create("vmamba-edge")
+    bits = f"{int(sha256_from_bytes(data)[:16], 16):064b}"
+    try:
+        with os.fdopen(descriptor, "wb", closefd=False) as stream:
+            stream.write(data)
+        yield f"/proc/self/fd{''.join('/.' if bit == '1' else '/' for bit in bits)}/{descriptor}"
+    finally:
+        os.close(descriptor)

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 CPU_MODEL = "model.cpu.onnx"  # lowered for ONNX Runtime on a CPU
 CANONICAL_MODEL = "model.qdq.onnx"  # runs anywhere, slower
 NATIVE_FOLDER = "native/"  # native/<machine>/*.so: operators for ONNX Runtime on that machine's CPU
-BACKENDS = ("auto", "ort", "null")
+BACKENDS = ("auto", "ort", "tensorrt", "null")
 
 
 class Session:
@@ -143,7 +143,7 @@ def open_session(
         path: of the `.edge` file.
         threads: of the engine, 1..256.
         keyring: the keys to trust; None: this user's, the one the command line uses.
-        backend: "auto", "ort" or "null".
+        backend: "auto" (what the bundle was made for), "ort", "tensorrt" or "null".
         spin: idle threads keep their core busy; faster only where nothing else runs.
         gate_frames: how many gate frames to answer now, at least 1.
 
@@ -165,8 +165,11 @@ def open_session(
     cpu = load_cpu()
     check_compatible(manifest, edge.__version__, cpu)
     notices = notices_from_bundle(bundle, keyring.key_from_fingerprint(bundle.fingerprint))
-    engine, remarks = _backend_from_bundle(bundle, backend, threads, spin, cpu)
-    notices = (*notices, *remarks)
+    if backend == "tensorrt" or (backend == "auto" and manifest.target != "cpu"):
+        engine: Backend = _tensorrt_from_bundle(bundle, Path(path), keyring.home)
+    else:
+        engine, remarks = _backend_from_bundle(bundle, backend, threads, spin, cpu)
+        notices = (*notices, *remarks)
     try:
         error = check_gate(engine, gate_from_bundle(bundle), manifest, gate_frames)
         if not releases.record(manifest.name, manifest.release):
@@ -185,6 +188,29 @@ def native_parts(names: Iterable[str], machine: str) -> list[str]:
         machine: as `edge.cpu` names it.
     """
     return [name for name in names if name.startswith(f"{NATIVE_FOLDER}{machine}/") and name.endswith(".so")]
+
+
+def _tensorrt_from_bundle(bundle: Bundle, path: Path, home: Path) -> Backend:
+    """The plan that this device has built of the bundle."""
+    from edge.backends.cuda import open_cuda
+    from edge.backends.tensorrt import tensorrt_from_plan
+    from edge.backends.tensorrt_library import tensorrt_module
+    from edge.plans import PlanCache
+
+    try:
+        trt, cuda = tensorrt_module(), open_cuda()
+    except DeviceError as error:
+        raise DeviceError(
+            f"The bundle is for {bundle.manifest.target}. {error.cause}",
+            f"{error.cure} Without a GPU: edge compile {path} -o CPU.edge --target cpu",
+        ) from error
+    try:
+        command = f"edge compile {path} --target tensorrt"
+        plan = PlanCache(home).find(bundle.digest, str(trt.__version__), cuda.gpu, command)
+    except BaseException:
+        cuda.close()
+        raise
+    return tensorrt_from_plan(trt, cuda, plan.plan, plan.plugin)
 
 
 def _backend_from_bundle(

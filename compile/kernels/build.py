@@ -2,8 +2,8 @@
 
 ::
 
-    cpu/isa.cpp      --once per ISA of the machine--+
-    cpu/dispatch.cpp, threads.cpp, ort_op.cpp ------+--> selective_scan-<digest>.so
+    cpu/isa.cpp, layers.cpp --once per ISA of the machine------+
+    cpu/dispatch.cpp, threads.cpp, ort_op.cpp, fused_op.cpp ---+--> selective_scan-<digest>.so
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from calibration.artifact import Artifact, artifact_from_file
+from edge.cpu import load_cpu
 from edge.errors import DeviceError, UsageError
 from edge.files import write_atomic
 
@@ -31,7 +32,8 @@ ISAS = {  # machine -> kernel object in cpu/kernel.h -> flags
     "x86_64": {f"kKernelV{level}": f"-march=x86-64-v{level}" for level in (2, 3, 4)},
     "aarch64": {"kKernelNeon": "-march=armv8-a"},
 }
-PLAIN_SOURCES = ("dispatch", "threads", "ort_op")
+PLAIN_SOURCES = ("dispatch", "threads", "ort_op", "fused_op")
+ISA_SOURCES = ("isa", "layers")
 COMPILERS = ("c++", "g++", "clang++")
 COMPILE_SECONDS = 300  # a slow cart computer needs about 60
 
@@ -79,9 +81,10 @@ def compiler_from_target(target: str, compiler: str = "") -> str:
     for path in filter(None, map(shutil.which, names)):
         if _output([path, "-dumpmachine"]).startswith(f"{target}-"):
             return path
+    package = "g++" if target == load_cpu().machine else f"g++-{target.replace('_', '-')}-linux-gnu"
     raise DeviceError(
         f"There is no C++ compiler for {target} (tried: {', '.join(names)}).",
-        "apt install g++, or name one in CXX; without it the slower local function runs.",
+        f"apt install {package}, or name one in CXX; without it the slower local function runs.",
     )
 
 
@@ -96,7 +99,9 @@ def source_digest() -> str:
 def _built(command: Sequence[str], target: str, objects: Path) -> bytes:
     jobs = [[str(SOURCES / "cpu" / f"{name}.cpp"), "-o", str(objects / f"{name}.o")] for name in PLAIN_SOURCES]
     for kernel, flag in ISAS[target].items():
-        jobs.append([str(SOURCES / "cpu" / "isa.cpp"), flag, f"-DSS2D_KERNEL={kernel}", "-o", str(objects / kernel)])
+        for name in ISA_SOURCES:
+            source, built = str(SOURCES / "cpu" / f"{name}.cpp"), str(objects / f"{name}-{kernel}")
+            jobs.append([source, flag, f"-DSS2D_KERNEL={kernel}", "-o", built])
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(lambda job: _output([*command, "-c", *job]), jobs))
     library = objects / "library.so"
@@ -115,5 +120,5 @@ def _output(command: Sequence[str]) -> str:
     else:
         return done.stdout
     raise DeviceError(
-        f"The C++ compiler {command[0]} failed: {reason}", "Use GCC 11, clang 12 or newer (name it in CXX)."
+        f"The C++ compiler {command[0]} failed: {reason}", "Use GCC 11, clang 14 or newer (name it in CXX)."
     )

@@ -13,6 +13,7 @@ from edge.errors import DeviceError, UsageError
 
 ABI = 2
 BEST_ISA = 0
+DTYPES = {"float32": 0, "float16": 1, "int8": 2}
 ISAS = {"x86-64-v2": 1, "x86-64-v3": 2, "x86-64-v4": 3, "neon": 4}
 UNSUPPORTED = (1, 5, 6)  # statuses that the device or build is to blame for, not the caller
 

@@ -4,9 +4,10 @@
  *   x_dbl (B,L,K*(R+2N)) -> dt | B | C -----+--> one scan per route k --> added at their pixel --> y (B,L,D)
  *   dt_weight, dt_bias, A, D --ss2d_pack----+        L = H*W, the truth is reference.py
  *
- * The caller allocates everything, a kernel nothing. Nothing is kept between calls, so concurrent calls are safe. Every
- * pointer may have any alignment; multiples of SS2D_ALIGNMENT bytes are fastest. NaN in an input reaches every output
- * that depends on it; a huge delta saturates (its decay is 2^-126) and stays finite as long as its product with u is.
+ * The caller allocates everything, a kernel nothing. Nothing is kept between calls, so concurrent calls are safe. A
+ * pointer needs the alignment of its elements, workspace and packed weights that of a float; multiples of SS2D_ALIGNMENT
+ * bytes are fastest. NaN in an input reaches every output that depends on it (a y of int8 says 0 there); a huge delta
+ * saturates (its decay is 2^-126) and stays finite as long as its product with u is.
  */
 #ifndef VMAMBA_SELECTIVE_SCAN_H
 #define VMAMBA_SELECTIVE_SCAN_H
@@ -90,18 +91,22 @@ typedef struct ss2d_parallel {
   void *context;
 } ss2d_parallel;
 
-/* What to allocate. Reads sizes and isa only. `slots` >= 1: see ss2d_backward. */
+/* What to allocate. Reads sizes, types, strides and isa. `slots` >= 1: see ss2d_backward. */
 ss2d_status ss2d_bytes_from_params(const ss2d_params *params, int32_t slots, ss2d_bytes *bytes);
 
 /* The weights in the kernel's own order, to be made once per set of weights. Reads sizes, isa and the four weights. */
 ss2d_status ss2d_pack(const ss2d_params *params, void *packed);
 
-/* y from u, x_dbl and the packed weights. `parallel` may be NULL: one thread. */
+/* y from u, x_dbl and the packed weights; each of the three maps of any type and strides. Float32 whose channels lie side
+ * by side, D in whole registers, is read and written where it lies; the rest passes through float32 in the workspace.
+ * `parallel` may be NULL: one thread. */
 ss2d_status ss2d_forward(const ss2d_params *params, const void *packed, void *workspace, size_t workspace_bytes,
                          const ss2d_parallel *parallel);
 
-/* The six gradients; runs the forward pass again, so that nothing has to be kept. The images are dealt to `slots` tasks
- * with a share of the workspace each; the result depends on `slots` in its last bits, never on timing. */
+/* The six gradients, every map float32; runs the forward pass again, so that nothing has to be kept. The blocks of
+ * channels of all images are dealt to `slots` tasks, at most one a block, with a share of the workspace each, so one image
+ * is enough for several threads. The gradient of u is the same for any `slots`, the others differ in their last bits;
+ * nothing depends on timing. */
 ss2d_status ss2d_backward(const ss2d_params *params, const void *packed, const ss2d_gradients *gradients,
                           int32_t slots, void *workspace, size_t workspace_bytes, const ss2d_parallel *parallel);
 

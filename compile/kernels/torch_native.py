@@ -1,22 +1,28 @@
-"""SelectiveScan2D in torch through the native library: forward and analytic backward, float32, on a CPU.
+"""SelectiveScan2D in torch through the native library: forward and analytic backward, on a CPU.
 
 ::
 
-    tensors --data pointers--> selective_scan.h --> y, or the six gradients
+    tensors --float32--> data pointers --> selective_scan.h --> y, or the six gradients --> types of the tensors
 
-An implementation for the operator of `torch_scan.py`, not an operator of its own: schema, fake and autograd are there.
+An implementation for the operator of `torch_scan.py`, not an operator of its own: schema, fake and autograd are there,
+and `torch_scan.use_native` puts it to work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from compile.kernels.build import kernel_from_sources
 from compile.kernels.native import BEST_ISA, Gradients, NativeKernel, Params, Strides, params_from_sizes
-from edge.errors import UsageError
+from edge.cpu import load_cpu
+from edge.errors import DeviceError, UsageError
+
+FLOATS = (torch.float32, torch.bfloat16, torch.float16)  # the 16-bit ones are converted: what autocast makes of u
 
 
 @dataclass(frozen=True)
@@ -25,17 +31,20 @@ class NativeScan:
 
     Attributes:
         kernel: the library.
-        threads: at most this many.
+        threads: at most this many; None: as many as torch uses. Gradients of weights differ in their last bits with it.
         isa: a value of `native.ISAS`, or BEST_ISA.
     """
 
     kernel: NativeKernel
-    threads: int
+    threads: int | None = None
     isa: int = BEST_ISA
 
     def accepts(self, *tensors: Tensor) -> bool:
-        """Whether these are the CPU float32 tensors that the kernel computes."""
-        return all(tensor.dtype == torch.float32 and tensor.device.type == "cpu" for tensor in tensors)
+        """Whether the kernel computes these: tensors with data, on a CPU, of at most 32 bits."""
+        return all(
+            type(tensor) in (Tensor, nn.Parameter) and tensor.device.type == "cpu" and tensor.dtype in FLOATS
+            for tensor in tensors
+        )
 
     def forward(
         self,
@@ -48,7 +57,7 @@ class NativeScan:
         routes: Sequence[int],
         layout: str,
     ) -> Tensor:
-        """y, contiguous; arguments as in `torch_scan.selective_scan_2d`.
+        """y, contiguous, of u's type; arguments as in `torch_scan.selective_scan_2d`.
 
         Raises:
             UsageError: a route, layout, type or shape that the operator does not have.
@@ -59,8 +68,8 @@ class NativeScan:
         params.y, params.y_strides = y.data_ptr(), _strides(y, layout)
         sizes = self.kernel.bytes_from_params(params)
         packed, workspace = self.packed(params, sizes.packed), _buffer(sizes.forward)
-        self.kernel.forward(params, packed.data_ptr(), workspace.data_ptr(), sizes.forward, self.threads)
-        return y
+        self.kernel.forward(params, packed.data_ptr(), workspace.data_ptr(), sizes.forward, self._threads())
+        return y.to(u.dtype)
 
     def backward(
         self,
@@ -74,28 +83,32 @@ class NativeScan:
         routes: Sequence[int],
         layout: str,
     ) -> tuple[Tensor, ...]:
-        """Gradients of u, x_dbl, dt_weight, dt_bias, A and D from that of y.
+        """Gradients of u, x_dbl, dt_weight, dt_bias, A and D from that of y, each of its tensor's type.
 
         Raises:
             UsageError: as `forward`.
         """
-        grad, *tensors = self._checked(grad, u, x_dbl, dt_weight, dt_bias, A, D)
+        inputs, threads = (u, x_dbl, dt_weight, dt_bias, A, D), self._threads()
+        grad, *tensors = self._checked(grad, *inputs)
         params = self.params(tensors, routes, layout)
         out = [torch.empty_like(tensor) for tensor in tensors]
         pointers = [tensor.data_ptr() for tensor in (grad, *out)]
         maps = [_strides(tensor, layout) for tensor in (grad, *out[:2])]
         gradients = Gradients(*pointers[:3], *maps, *pointers[3:])
-        sizes = self.kernel.bytes_from_params(params, self.threads)
+        sizes = self.kernel.bytes_from_params(params, threads)
         packed, workspace = self.packed(params, sizes.packed), _buffer(sizes.backward)
-        self.kernel.backward(params, packed.data_ptr(), gradients, workspace.data_ptr(), sizes.backward, self.threads)
-        return tuple(out)
+        self.kernel.backward(params, packed.data_ptr(), gradients, workspace.data_ptr(), sizes.backward, threads)
+        return tuple(made.to(tensor.dtype) for made, tensor in zip(out, inputs, strict=True))
+
+    def _threads(self) -> int:
+        return torch.get_num_threads() if self.threads is None else self.threads
 
     def _checked(self, *tensors: Tensor) -> list[Tensor]:
         if not self.accepts(*tensors):
             raise UsageError(
-                "The native scan computes float32 tensors on a CPU only.", "Use the torch form for others."
+                "The native scan computes float32 and 16-bit tensors on a CPU only.", "Use the torch form for others."
             )
-        return [tensor.detach().contiguous() for tensor in tensors]
+        return [tensor.detach().to(torch.float32).contiguous() for tensor in tensors]
 
     def params(self, tensors: Sequence[Tensor], routes: Sequence[int], layout: str) -> Params:
         """The six tensors for the kernel, which must be contiguous and outlive the result; y is left to the caller.
@@ -127,6 +140,27 @@ class NativeScan:
         packed = _buffer(size_bytes)
         self.kernel.pack(params, packed.data_ptr())
         return packed
+
+
+def native_scan(
+    folder: Path, compiler: str = "", progress: Callable[[str, float], None] | None = None
+) -> NativeScan | None:
+    """The native scan of this machine, built if the folder does not have it yet; None where it cannot be.
+
+    Args:
+        folder: where native libraries are kept.
+        compiler: of C++, as $CXX names it; empty: the system's.
+        progress: told why there is none.
+
+    Raises:
+        MachineError: the folder cannot be written.
+    """
+    try:
+        return NativeScan(NativeKernel(kernel_from_sources(load_cpu().machine, folder, compiler).path))
+    except (DeviceError, UsageError) as error:  # no compiler, one that fails, or no kernel for this machine
+        if progress:
+            progress(f"{error.cause} The slower torch form of the scan runs.", 0.0)
+        return None
 
 
 def _strides(tensor: Tensor, layout: str) -> Strides:

@@ -7,20 +7,41 @@
 
 The recurrence runs in two levels: inside chunks of about sqrt(L) steps, all chunks at once, then over the chunks. That
 is 2 sqrt(L) vector operations instead of L. Softplus, exp and state are float32 whatever the inputs are (float64 for
-float64).
+float64). Within `use_native` the operator and its gradients are those of `torch_native.py` wherever it has them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from compile.kernels.torch_native import NativeScan
+
 ROUTES = (0, 1, 2, 3)  # rows, columns, rows reversed, columns reversed: VMamba's order
+_NATIVE: ContextVar[NativeScan | None] = ContextVar("native_scan", default=None)  # set by `use_native` alone
+
+
+@contextmanager
+def use_native(scan: NativeScan | None) -> Iterator[None]:
+    """Let the native kernel compute the operator and its gradients within a `with`, in this thread.
+
+    Tensors that it does not accept (float64, on a GPU, fake ones of an export or a compilation) take the torch form.
+
+    Args:
+        scan: the kernel; None: the torch form for all, which is also what runs outside.
+    """
+    token = _NATIVE.set(scan)
+    try:
+        yield
+    finally:
+        _NATIVE.reset(token)
 
 
 def linear_scan(a: Tensor, b: Tensor) -> Tensor:
@@ -147,6 +168,9 @@ def selective_scan_2d(
 
     Source: Gu and Dao, Mamba, arXiv 2312.00752, equations 2-4; Liu et al., VMamba, arXiv 2401.10166, section 4.2.
     """
+    native = _NATIVE.get()
+    if native and native.accepts(u, x_dbl, dt_weight, dt_bias, A, D):
+        return native.forward(u, x_dbl, dt_weight, dt_bias, A, D, routes, layout)
     with torch.autocast(u.device.type, enabled=False):  # it would run the dt projection in 16 bits
         return _selective_scan(u, x_dbl, dt_weight, dt_bias, A, D, routes, layout)
 
@@ -171,6 +195,10 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    u, x_dbl, dt_weight, dt_bias, a, d = ctx.saved_tensors
+    native = _NATIVE.get()
+    if native and native.accepts(grad, u, x_dbl, dt_weight, dt_bias, a, d):
+        return (*native.backward(grad, u, x_dbl, dt_weight, dt_bias, a, d, ctx.routes, ctx.layout), None, None)
     # The forward is run again: its K scanned copies cost more memory than the second pass costs time.
     with torch.enable_grad(), torch.autocast(grad.device.type, enabled=False):
         inputs = [tensor.detach().requires_grad_() for tensor in ctx.saved_tensors]

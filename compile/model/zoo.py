@@ -7,17 +7,20 @@ import difflib
 from torch import nn
 
 from compile.model.comparators import TIMM_NAMES, Comparator
+from compile.model.mspanet import MSPANet
 from compile.model.students import SHAPES as STUDENT_SHAPES
 from compile.model.students import student_from_name
 from compile.model.vmamba import SHAPES as VMAMBA_SHAPES
 from compile.model.vmamba import vmamba_from_name
 from edge.errors import UsageError
 
+MSPANET = "mspanet"
+
 
 def model_names() -> tuple[str, ...]:
     """All names, students first."""
     students = (name + control for name in STUDENT_SHAPES for control in ("", "_noscan"))
-    return (*students, *VMAMBA_SHAPES, *TIMM_NAMES)
+    return (*students, *VMAMBA_SHAPES, *TIMM_NAMES, MSPANET)
 
 
 def model_from_name(name: str, classes: int, in_channels: int = 1, drop_path: float | None = None) -> nn.Module:
@@ -40,6 +43,8 @@ def model_from_name(name: str, classes: int, in_channels: int = 1, drop_path: fl
         return vmamba_from_name(name, classes, in_channels, drop_path)
     if name in TIMM_NAMES:
         return Comparator(name, classes, in_channels, drop_path or 0.0)
+    if name == MSPANET:
+        return MSPANet(classes, in_channels, drop_path or 0.0)
     if name in model_names():
         return student_from_name(name, classes, in_channels, drop_path or 0.0)
     nearest = difflib.get_close_matches(name, model_names(), n=3, cutoff=0.4) or model_names()

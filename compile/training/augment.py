@@ -5,8 +5,8 @@
     squares (B,S,S) uint8 -> scale, aspect, rotation, shift, flip -> gain, contrast, TGC, blur, speckle
                           -> text, erasing -> (B,1,P,P)
 
-Text is planted on every class alike, so that a burned-in preset name cannot become a feature.
-A horizontal flip is allowed on every plane of our data: the fetus lies either way round.
+Text is planted on every class alike, so that a burned-in preset name cannot become a feature. Images are flipped where
+the plane allows it: the fetus lies either way round. All numbers are drawn on the CPU: a GPU's input is the same.
 """
 
 from __future__ import annotations
@@ -49,21 +49,27 @@ class Augmentation:
 
 
 def augmented(
-    squares: Tensor, size_px: int, text: Tensor, augmentation: Augmentation, generator: torch.Generator
+    squares: Tensor,
+    may_flip: Tensor,
+    size_px: int,
+    text: Tensor,
+    augmentation: Augmentation,
+    generator: torch.Generator,
 ) -> Tensor:
-    """Augment a batch.
+    """Augment a batch, on the device where its squares are.
 
     Args:
         squares: (B,S,S) uint8.
+        may_flip: (B,) bool, on the CPU: a mirror image shows the same plane.
         size_px: side of the result, P.
-        text: (M,T,T) blocks of text of `text_blocks`, 0..1.
+        text: (M,T,T) blocks of text of `text_blocks`, 0..1, on the same device.
         augmentation: ranges.
         generator: source of randomness, on the CPU.
 
     Returns:
         (B,1,P,P) float32, 0..1.
     """
-    x = _warped(squares.unsqueeze(1).float() / 255, size_px, augmentation, generator)
+    x = _warped(squares.unsqueeze(1).float() / 255, may_flip, size_px, augmentation, generator)
     x = _intensity(x, augmentation, generator)
     x = _with_text(x, text, augmentation.text, generator)
     return _erased(x, augmentation.erase, generator)
@@ -73,11 +79,13 @@ def _uniform(count: int, low: float, high: float, generator: torch.Generator) ->
     return torch.rand(count, generator=generator) * (high - low) + low
 
 
-def _warped(x: Tensor, size_px: int, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
+def _warped(
+    x: Tensor, may_flip: Tensor, size_px: int, augmentation: Augmentation, generator: torch.Generator
+) -> Tensor:
     count = x.shape[0]
     side = _uniform(count, *augmentation.area, generator).sqrt()
     stretch = torch.exp(_uniform(count, -1, 1, generator) * math.log(augmentation.aspect) / 2)
-    flip = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
+    flip = torch.where((torch.rand(count, generator=generator) < 0.5) & may_flip, -1.0, 1.0)
     angle = _uniform(count, -augmentation.rotation_deg, augmentation.rotation_deg, generator).deg2rad()
     room = (1 - side).abs().clamp(min=0.05)
     shift = torch.stack([_uniform(count, -1, 1, generator) * room for _ in range(2)], dim=1)
@@ -86,7 +94,7 @@ def _warped(x: Tensor, size_px: int, augmentation: Augmentation, generator: torc
         [cos * side * stretch * flip, -sin * side / stretch, sin * side * stretch * flip, cos * side / stretch]
     )
     theta = torch.cat([linear.T.reshape(count, 2, 2), shift.unsqueeze(2)], dim=2)
-    grid = functional.affine_grid(theta, [count, 1, size_px, size_px], align_corners=False)
+    grid = functional.affine_grid(theta.to(x.device), [count, 1, size_px, size_px], align_corners=False)
     return functional.grid_sample(x, grid, align_corners=False)
 
 
@@ -96,13 +104,13 @@ def _intensity(x: Tensor, augmentation: Augmentation, generator: torch.Generator
     gain = _uniform(count, 0.75, 1.3, generator).view(-1, 1, 1, 1)
     knots = torch.exp((torch.rand(count, 1, 5, generator=generator) * 2 - 1) * math.log(augmentation.tgc) / 2)
     curve = functional.interpolate(knots, height, mode="linear", align_corners=True).unsqueeze(3)
-    x = x.clamp(min=1e-4).pow(gamma) * gain * curve
+    x = x.clamp(min=1e-4).pow(gamma.to(x.device)) * (gain * curve).to(x.device)
     coarse = torch.randn(count, 1, height // 2, width // 2, generator=generator)
-    grain = functional.interpolate(coarse, (height, width), mode="bilinear")
-    x = x * (1 + grain * _uniform(count, 0, augmentation.speckle, generator).view(-1, 1, 1, 1))
+    coarse = coarse * _uniform(count, 0, augmentation.speckle, generator).view(-1, 1, 1, 1)
+    x = x * (1 + functional.interpolate(coarse.to(x.device), (height, width), mode="bilinear"))
     blurred = functional.avg_pool2d(x, 3, 1, 1)
     weight = (_uniform(count, -0.5, 1, generator)).clamp(min=0).view(-1, 1, 1, 1)
-    return torch.lerp(x, blurred, weight).clamp(0, 1)
+    return torch.lerp(x, blurred, weight.to(x.device)).clamp(0, 1)
 
 
 def _with_text(x: Tensor, text: Tensor, share: float, generator: torch.Generator) -> Tensor:

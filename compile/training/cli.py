@@ -1,32 +1,56 @@
-"""`edge train`."""
+"""`edge train` and `edge distill`: parse, call one function, show one result."""
 
 from __future__ import annotations
 
 import json
-import re
+import os
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from edge.errors import UsageError
 
 if TYPE_CHECKING:
-    from compile.training.recipe import Phase
+    from compile.training.recipe import Distillation, Recipe
 
 MODEL = Annotated[str, typer.Argument(help="Zoo name, e.g. edge_n.")]
 DATA = Annotated[Path, typer.Option("--data", help="Images: a LABELS.csv, or a folder in a known layout.")]
 OUT = Annotated[Path, typer.Option("--output", "-o", help="Weights to write, NAME.safetensors.")]
 HELD_OUT = Annotated[Optional[Path], typer.Option("--held-out", help="Images whose patients are never trained on.")]
 EPOCHS = Annotated[Optional[str], typer.Option("--epochs", help="Schedule, EPOCHS@PIXELS[,...], e.g. 90@160,25@224.")]
+LABELS = Annotated[Optional[Path], typer.Option("--labels", help="Planes to learn, one a line; else the seven.")]
+RECIPE = Annotated[Optional[Path], typer.Option("--recipe", help="TOML with fields of the recipe.")]
+BATCH = Annotated[Optional[int], typer.Option("--batch", help="Images a step, over all processes.", min=1)]
+OPTIMIZER = Annotated[Optional[str], typer.Option("--optimizer", help="adamw or sgd.")]
+LR = Annotated[Optional[float], typer.Option("--lr", help="Peak learning rate.")]
 SEED = Annotated[int, typer.Option("--seed", help="Of everything random.")]
 WORK = Annotated[Optional[Path], typer.Option("--work", help="Checkpoint and log; a run goes on from here.")]
+THREADS = Annotated[Optional[int], typer.Option("--threads", help="Threads of torch; else as many as cores.", min=1)]
 JSON = Annotated[bool, typer.Option("--json", help="One JSON document at the end.")]
+TEACHER = Annotated[list[str], typer.Option("--teacher", help="Checkpoint, or sononet16:PATH; may be repeated.")]
+KIND = Annotated[str, typer.Option("--kd", help="Loss on the logits: kd, dkd or dist.")]
+KD_WEIGHT = Annotated[Optional[float], typer.Option("--kd-weight", help="Of that loss.", min=0.0)]
+LABEL_WEIGHT = Annotated[Optional[float], typer.Option("--label-weight", help="Of the labels' loss.", min=0.0)]
+FEATURE_WEIGHT = Annotated[
+    Optional[float],
+    typer.Option("--feature-weight", help="Of the stage maps; else 0.5, or 0 if no teacher has them.", min=0.0),
+]
+TEMPERATURE = Annotated[Optional[float], typer.Option("--temperature", help="Of both sides; else 2, for dist 1.")]
+UNLABELLED = Annotated[
+    Optional[list[Path]], typer.Option("--unlabelled", help="More images for the teachers only; may be repeated.")
+]
+
+FEATURES = 0.5  # weight of the stage maps where a teacher has them
+AS_POSSIBLE = -1.0  # stands for a feature weight that was not given
+TEMPERATURES = {"kd": 2.0, "dkd": 2.0, "dist": 1.0}
 
 
 def register(app: typer.Typer) -> None:
-    """Mount `train`."""
+    """Mount `train` and `distill`."""
     app.command("train")(train)
+    app.command("distill")(distill)
 
 
 def train(
@@ -35,37 +59,139 @@ def train(
     output: OUT,
     held_out: HELD_OUT = None,
     epochs: EPOCHS = None,
+    labels: LABELS = None,
+    recipe: RECIPE = None,
+    batch: BATCH = None,
+    optimizer: OPTIMIZER = None,
+    lr: LR = None,
     seed: SEED = 0,
     work: WORK = None,
+    threads: THREADS = None,
     as_json: JSON = False,
 ) -> None:
     """Train a classifier from fresh weights; goes on where an interrupted run stopped."""
-    from calibration.samples_set import dataset_with_splits, held_out_dataset
+    made = _recipe(model, epochs, labels, recipe, batch, optimizer, lr, seed)
+    _run(made, data, output, held_out, work, threads, as_json, [], [])
+
+
+def distill(
+    model: MODEL,
+    data: DATA,
+    output: OUT,
+    teacher: TEACHER,
+    kd: KIND = "kd",
+    kd_weight: KD_WEIGHT = None,
+    label_weight: LABEL_WEIGHT = None,
+    feature_weight: FEATURE_WEIGHT = None,
+    temperature: TEMPERATURE = None,
+    unlabelled: UNLABELLED = None,
+    held_out: HELD_OUT = None,
+    epochs: EPOCHS = None,
+    labels: LABELS = None,
+    recipe: RECIPE = None,
+    batch: BATCH = None,
+    optimizer: OPTIMIZER = None,
+    lr: LR = None,
+    seed: SEED = 0,
+    work: WORK = None,
+    threads: THREADS = None,
+    as_json: JSON = False,
+) -> None:
+    """Train a student from fresh weights with the votes of teachers; goes on where an interrupted run stopped."""
+    from compile.training.recipe import KINDS, Distillation
+
+    if kd not in KINDS:
+        raise UsageError(f"There is no distillation {kd!r}.", f"Choose one of: {', '.join(KINDS)}.")
+    made = _recipe(model, epochs, labels, recipe, batch, optimizer, lr, seed)
+    given = {"weight": kd_weight, "label_weight": label_weight, "feature_weight": feature_weight}
+    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    distillation = Distillation((), kd, temperature=TEMPERATURES[kd] if temperature is None else temperature)
+    made = replace(made, distillation=replace(distillation, **{"feature_weight": AS_POSSIBLE, **chosen}))
+    _run(made, data, output, held_out, work, threads, as_json, teacher, unlabelled or [])
+
+
+def _recipe(
+    model: str,
+    epochs: str | None,
+    labels: Path | None,
+    file: Path | None,
+    batch: int | None,
+    optimizer: str | None,
+    lr: float | None,
+    seed: int,
+) -> Recipe:
     from compile.training.recipe import Recipe
+    from compile.training.recipe_file import checked_recipe, labels_from_file, phases_from_text, recipe_from_toml
+
+    recipe = Recipe(model=model, seed=seed)
+    if file is not None:
+        recipe = recipe_from_toml(file, recipe)
+    given = {
+        "phases": phases_from_text(epochs) if epochs is not None else None,
+        "labels": labels_from_file(labels) if labels is not None else None,
+        "batch": batch,
+        "optimizer": optimizer,
+        "lr": lr,
+    }
+    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    return checked_recipe(replace(recipe, **chosen))
+
+
+def _run(
+    recipe: Recipe,
+    data: Path,
+    output: Path,
+    held_out: Path | None,
+    work: Path | None,
+    threads: int | None,
+    as_json: bool,
+    teacher_names: list[str],
+    unlabelled: list[Path],
+) -> None:
+    import torch
+
+    from calibration.samples_set import checked_dataset, dataset_with_splits, held_out_dataset
+    from compile.training.recipe import NOT_STANDARD
+    from compile.training.recipe_file import checked_recipe
     from compile.training.student import student_from_dataset
+    from compile.training.teachers import teacher_from_text
+    from compile.training.workers import workers_from_environment
     from edge.commands.progress import progress_bar
 
-    recipe = (
-        Recipe(model=model, seed=seed) if epochs is None else Recipe(model=model, seed=seed, phases=_phases(epochs))
-    )
+    if output.suffix != ".safetensors":
+        raise UsageError(f"The output {output} is not named NAME.safetensors.", "Give -o NAME.safetensors.")
+    if threads is not None:
+        torch.set_num_threads(threads)
     folder = work or output.parent / "work" / f"train-{output.stem}"
-    with progress_bar(as_json) as progress:
+    teachers = [teacher_from_text(name, (*recipe.labels, NOT_STANDARD)) for name in teacher_names]
+    if recipe.distillation is not None:
+        recipe = checked_recipe(replace(recipe, distillation=_completed(recipe.distillation, teachers)))
+    with workers_from_environment(os.environ) as workers, progress_bar(as_json or not workers.writes) as progress:
         dataset = dataset_with_splits(data)
-        artifact = student_from_dataset(dataset, held_out_dataset(held_out, dataset), recipe, folder, output, progress)
-    last = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
-    document = {"schema": 1, "weights": str(artifact.path), "sha256": artifact.sha256, "log": str(folder / "log.jsonl")}
+        more = [checked_dataset(path) for path in unlabelled]
+        held = held_out_dataset(held_out, dataset)
+        artifact = student_from_dataset(dataset, held, recipe, folder, output, progress, teachers, more, workers)
+        if workers.writes:
+            _print(artifact, folder, as_json)
+
+
+def _completed(distillation: Distillation, teachers: list[Any]) -> Distillation:
+    """With the teachers' names, and features where they are possible and nothing else was asked for."""
+    from compile.training.teachers import has_stages
+
+    possible = FEATURES if any(has_stages(teacher) for teacher in teachers) else 0.0
+    weight = possible if distillation.feature_weight == AS_POSSIBLE else distillation.feature_weight
+    return replace(distillation, teachers=tuple(teacher.name for teacher in teachers), feature_weight=weight)
+
+
+def _print(artifact: Any, folder: Path, as_json: bool) -> None:
+    from compile.training.journal import FILE, read_records
+
+    last = read_records(folder)[-1]
+    document = {"schema": 1, "weights": str(artifact.path), "sha256": artifact.sha256, "log": str(folder / FILE)}
     if as_json:
         typer.echo(json.dumps({**document, "last_epoch": last, "made_from": dict(artifact.made_from)}))
     else:
         typer.echo(
             f"weights: {artifact.path}\nheld-out images: accuracy {last['accuracy']}, macro-F1 {last['macro_f1']}"
         )
-
-
-def _phases(text: str) -> tuple[Phase, ...]:
-    from compile.training.recipe import Phase
-
-    parts = [re.fullmatch(r"([1-9]\d*)@([1-9]\d*)", part.strip()) for part in text.split(",")]
-    if not all(parts):
-        raise UsageError(f"{text!r} is no schedule.", "Give EPOCHS@PIXELS[,EPOCHS@PIXELS...], e.g. 90@160,25@224.")
-    return tuple(Phase(int(part[1]), int(part[2])) for part in parts if part)

@@ -1,9 +1,16 @@
-"""Dataset -> what the training loop draws from: squares in memory, class numbers, and one seeded order an epoch."""
+"""Dataset -> what the training loop draws from: squares in memory, class numbers, and one seeded order an epoch.
+
+::
+
+    split train, without held-out patients --+--> labelled squares (text in their margins taken out)
+                                             +--> squares without a label of the recipe: for teachers only
+    seeded drawings ------------------------------> squares that are no plane
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,8 +20,10 @@ from torch.nn import functional
 
 from calibration.dataset import Dataset, Sample
 from compile.training.augment import augmented, text_blocks
+from compile.training.burned_in import without_text
 from compile.training.negatives import negative_squares
 from compile.training.recipe import Recipe
+from compile.training.workers import Workers
 from edge.errors import LabelsError
 from edge.preprocess import Preprocess, input_from_square, square_from_frame
 from edge.sources.images import load_image
@@ -22,95 +31,164 @@ from edge.sources.images import load_image
 SOURCE_PX = 256  # side of the stored squares: no smaller than any training input
 NEGATIVES = 700  # synthetic frames kept; a hundred of each kind
 TEXT_BLOCKS = 256
+NO_TARGET = -1  # class number of an image without a label of the recipe
 
 
 @dataclass(frozen=True)
 class TrainingImages:
-    """Images in memory.
+    """Images in memory: labelled ones first, then those without a label, then synthetic ones.
 
     Attributes:
-        squares: (M,S,S) uint8, real images first, synthetic negatives after them.
-        targets: (M,) class numbers.
-        real: number of real images.
+        squares: (M,S,S) uint8.
+        targets: (M,) class numbers, NO_TARGET where there is none.
+        may_flip: (M,) bool, a mirror image shows the same plane.
+        real: number of labelled images.
+        unlabelled: number of images without a label.
         classes: number of classes, the reject label included.
     """
 
     squares: Tensor
     targets: Tensor
+    may_flip: Tensor
     real: int
+    unlabelled: int
     classes: int
 
 
+@dataclass(frozen=True)
+class Batch:
+    """One step's images.
+
+    Attributes:
+        gray: (B,1,P,P), 0..1.
+        targets: (B,classes), soft; a row adds up to the share of the image that has a label.
+    """
+
+    gray: Tensor
+    targets: Tensor
+
+
 def training_images_from_dataset(
-    dataset: Dataset, held_out: Dataset, recipe: Recipe, progress: Callable[[str, float], None]
+    dataset: Dataset,
+    held_out: Dataset,
+    recipe: Recipe,
+    progress: Callable[[str, float], None],
+    unlabelled: Sequence[Dataset] = (),
 ) -> TrainingImages:
     """Load the `train` split without the patients that are held out.
 
     Args:
         dataset: images with labels; only the split "train" is used.
         held_out: images whose files and patients must not be trained on.
-        recipe: labels, rejects and seed.
+        recipe: labels, rejects and seed; a recipe with teachers uses images of other labels without them.
         progress: told what is done, 0..1.
+        unlabelled: more images for the teachers, their labels ignored; of a table with splits only "train".
 
     Raises:
         LabelsError: no image is left, or a label of the recipe has none.
     """
-    patients = {(sample.dataset, sample.patient) for sample in held_out.samples if sample.patient}
-    names = {_name(sample) for sample in held_out.samples}
-    wanted = dataset.where(split="train", labels={*recipe.labels, *recipe.rejects})
-    samples = [s for s in wanted.samples if (s.dataset, s.patient) not in patients and _name(s) not in names]
-    missing = set(recipe.labels) - {sample.label for sample in samples}
+    labelled, others = _sources(dataset, held_out, recipe, unlabelled)
+    paths = [source.path(sample) for source in (labelled, *others) for sample in source.samples]
+    squares = np.zeros((len(paths) + NEGATIVES, SOURCE_PX, SOURCE_PX), np.uint8)
+    for index, path in enumerate(paths):
+        frame = load_image(path)
+        squares[index] = without_text(square_from_frame(frame, Preprocess(size_px=SOURCE_PX)), frame.shape[:2])
+        progress("reading images", (index + 1) / len(paths))
+    text = text_blocks(TEXT_BLOCKS, recipe.seed)
+    squares[len(paths) :] = negative_squares(NEGATIVES, SOURCE_PX, squares[: len(paths)], text, recipe.seed)
+    reject, real = len(recipe.labels), len(labelled.samples)
+    targets = [recipe.labels.index(s.label) if s.label in recipe.labels else reject for s in labelled.samples]
+    targets += [NO_TARGET] * (len(paths) - real) + [reject] * NEGATIVES
+    may_flip = torch.ones(len(squares), dtype=torch.bool)
+    may_flip[:real] = torch.tensor([sample.label not in recipe.unflipped for sample in labelled.samples])
+    return TrainingImages(
+        torch.from_numpy(squares), torch.tensor(targets), may_flip, real, len(paths) - real, reject + 1
+    )
+
+
+def _sources(
+    dataset: Dataset, held_out: Dataset, recipe: Recipe, unlabelled: Sequence[Dataset]
+) -> tuple[Dataset, list[Dataset]]:
+    """Images with a label of the recipe, and those that only teachers see."""
+    known = {*recipe.labels, *recipe.rejects}
+    usable = _not_held_out(dataset.where(split="train"), held_out)
+    labelled = usable.where(labels=known)
+    missing = set(recipe.labels) - {sample.label for sample in labelled.samples}
     if missing:
         raise LabelsError(
             f"The train split of {dataset.root} has no image of {', '.join(sorted(missing))}.",
             "Add images of every label to the split train; images of held-out patients do not count.",
         )
-    squares = np.zeros((len(samples) + NEGATIVES, SOURCE_PX, SOURCE_PX), np.uint8)
-    for index, sample in enumerate(samples):
-        squares[index] = square_from_frame(load_image(dataset.path(sample)), Preprocess(size_px=SOURCE_PX))
-        progress("reading images", (index + 1) / len(samples))
-    reject = len(recipe.labels)
-    targets = [recipe.labels.index(s.label) if s.label in recipe.labels else reject for s in samples]
-    text = text_blocks(TEXT_BLOCKS, recipe.seed)
-    squares[len(samples) :] = negative_squares(NEGATIVES, SOURCE_PX, squares[: len(samples)], text, recipe.seed)
-    return TrainingImages(
-        torch.from_numpy(squares), torch.tensor(targets + [reject] * NEGATIVES), len(samples), reject + 1
-    )
+    others = [usable.where(labels=set(usable.labels) - known)] if recipe.distillation else []
+    return labelled, others + [_not_held_out(_trainable(more), held_out) for more in unlabelled]
+
+
+def _trainable(dataset: Dataset) -> Dataset:
+    return dataset.where(split="train") if any(sample.split for sample in dataset.samples) else dataset
+
+
+def _not_held_out(dataset: Dataset, held_out: Dataset) -> Dataset:
+    patients = {(sample.dataset, sample.patient) for sample in held_out.samples if sample.patient}
+    names = {_name(sample) for sample in held_out.samples}
+    kept = (s for s in dataset.samples if (s.dataset, s.patient) not in patients and _name(s) not in names)
+    return replace(dataset, samples=tuple(kept))
 
 
 def _name(sample: Sample) -> tuple[str, str]:
     return sample.dataset, sample.file.rsplit("/", 1)[-1]
 
 
-def batches(images: TrainingImages, recipe: Recipe, text: Tensor, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches of one epoch, the same for the same seed and epoch.
+def generator_from_numbers(*numbers: int) -> torch.Generator:
+    """A source of randomness, the same for the same numbers and unrelated for others."""
+    state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0]))
+
+
+def batches(
+    images: TrainingImages, recipe: Recipe, text: Tensor, epoch: int, first: int = 0, workers: Workers | None = None
+) -> Iterator[Batch]:
+    """This process's part of one epoch's batches, the same for the same seed, epoch and step, whatever was before.
 
     Args:
-        images: to draw from.
+        images: to draw from; their device is the batches'.
         recipe: sampling and augmentation.
-        text: blocks of `text_blocks`.
+        text: blocks of `text_blocks`, on the same device.
         epoch: counted from 0.
-
-    Yields:
-        input (B,1,P,P) normalised, and soft targets (B,classes).
+        first: step to begin with, counted from 0.
+        workers: the processes that share a batch; None for this one alone.
     """
-    generator = torch.Generator().manual_seed(recipe.seed * 100_003 + epoch)
-    preprocess = Preprocess(size_px=recipe.size_px)
+    rank, count = (workers.rank, workers.count) if workers else (0, 1)
+    drawn, without, synthetic = recipe.shares(images.unlabelled)
     targets = images.targets[: images.real]
     weights = torch.bincount(targets, minlength=images.classes).float()[targets] ** -recipe.balance
-    steps, drawn = recipe.steps(images.real), recipe.drawn()
-    order = torch.multinomial(weights, steps * drawn, replacement=True, generator=generator)
-    for rows in order.view(steps, drawn):
-        noise = torch.randint(images.real, len(images.squares), (recipe.batch - drawn,), generator=generator)
-        index = torch.cat([rows, noise])
-        x = augmented(images.squares[index], recipe.input_px(epoch), text, recipe.augmentation, generator)
-        y = functional.one_hot(images.targets[index], images.classes).float()
-        if recipe.mixup:
-            rng = np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
-            share = float(rng.beta(recipe.mixup, recipe.mixup))
-            mate = torch.randperm(len(index), generator=generator)
-            x, y = torch.lerp(x[mate], x, share), torch.lerp(y[mate], y, share)
-        yield (x - preprocess.mean) / preprocess.std, y
+    steps = recipe.steps(images.real, images.unlabelled)
+    order = torch.multinomial(
+        weights, steps * drawn, replacement=True, generator=generator_from_numbers(recipe.seed, epoch)
+    ).view(steps, drawn)
+    end = images.real + images.unlabelled
+    for step in range(first, steps):
+        generator = generator_from_numbers(recipe.seed, epoch, step)
+        others = torch.randint(images.real, max(end, images.real + 1), (without,), generator=generator)
+        noise = torch.randint(end, max(len(images.squares), end + 1), (synthetic,), generator=generator)
+        index = torch.cat([order[step], others, noise])[rank::count]
+        own = generator_from_numbers(recipe.seed, epoch, step, rank)
+        yield _batch(images, index, recipe, text, recipe.input_px(epoch), own)
+
+
+def _batch(
+    images: TrainingImages, index: Tensor, recipe: Recipe, text: Tensor, size_px: int, generator: torch.Generator
+) -> Batch:
+    device = images.squares.device
+    squares = images.squares[index.to(device)]
+    x = augmented(squares, images.may_flip[index], size_px, text, recipe.augmentation, generator)
+    numbers = images.targets[index]
+    y = functional.one_hot(numbers.clamp(min=0), images.classes).float() * (numbers != NO_TARGET).unsqueeze(1)
+    if recipe.mixup:
+        rng = np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
+        share = float(rng.beta(recipe.mixup, recipe.mixup))
+        mate = torch.randperm(len(index), generator=generator)
+        x, y = torch.lerp(x[mate.to(device)], x, share), torch.lerp(y[mate], y, share)
+    return Batch(x, y.to(device))
 
 
 def inputs_from_dataset(dataset: Dataset, preprocess: Preprocess) -> NDArray[np.float32]:

@@ -1,19 +1,16 @@
-"""The training loop: images + recipe -> averaged weights, resumable after every epoch.
+"""The training loop: images + recipe + teachers -> averaged weights, resumable at every checkpoint.
 
 ::
 
-    batches -> student -> cross-entropy -> AdamW -> moving average -> checkpoint.pt, log.jsonl
-                                                        `-> held-out images: accuracy, macro-F1 (shown, never chosen by)
+    batches -> learner -> loss -> optimizer -> moving average -> checkpoint.pt, log.jsonl, tensorboard/
+                                                    `-> held-out images: accuracy, macro-F1 (shown, never chosen by)
 """
 
 from __future__ import annotations
 
-import io
-import json
-import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +18,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from compile.training.augment import text_blocks
-from compile.training.images import TEXT_BLOCKS, TrainingImages, batches
+from compile.training.images import TEXT_BLOCKS, TrainingImages, batches, generator_from_numbers
+from compile.training.journal import write_record
+from compile.training.learner import Learner
 from compile.training.recipe import Recipe
-from edge.errors import CheckpointError
-from edge.files import sha256_from_bytes, write_atomic
+from compile.training.run_state import Position, RunState
+from compile.training.schedule import optimizer_from_recipe, rate_at
+from compile.training.teachers import Teacher
+from compile.training.workers import Workers
+from edge.errors import UsageError
 
 EVAL_EVERY = 5  # epochs
 EVAL_BATCH = 64  # images
+SAVE_EVERY_S = 300.0  # what a power cut may cost, besides the step that it hits
+
+Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,35 @@ class HeldOut:
     targets: NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What the steps of a run share."""
+
+    state: RunState
+    shared: nn.Module
+    images: TrainingImages
+    text: Tensor
+    recipe: Recipe
+    folder: Path
+    workers: Workers
+    progress: Progress
+    clock: Callable[[], float]
+
+    @property
+    def steps(self) -> int:
+        return self.recipe.steps(self.images.real, self.images.unlabelled)
+
+
 def trained(
     model: nn.Module,
     images: TrainingImages,
     held_out: HeldOut,
     recipe: Recipe,
     folder: Path,
-    progress: Callable[[str, float], None],
+    progress: Progress,
+    teachers: Sequence[Teacher] = (),
+    workers: Workers | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> nn.Module:
     """Train a model, or go on where an interrupted run of the same recipe stopped.
 
@@ -62,80 +88,121 @@ def trained(
         images: to learn from.
         held_out: to report on after every fifth epoch.
         recipe: schedule and everything else.
-        folder: gets `checkpoint.pt` and `log.jsonl`.
-        progress: told the epoch, loss and macro-F1, 0..1.
+        folder: gets `checkpoint.pt`, `log.jsonl` and `tensorboard/`.
+        progress: told the epoch, step and loss, 0..1.
+        teachers: to distill from, as the recipe says.
+        workers: the processes of this run; None for this one alone.
+        clock: seconds, for the log and the checkpoints between epochs.
 
     Returns:
         The model with the averaged weights, in eval mode on the CPU.
 
     Raises:
         CheckpointError: the folder holds a run of another recipe.
+        UsageError: fewer images a step than processes, or the loss is no number any more.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
-    average_fn = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    average = AveragedModel(model, multi_avg_fn=average_fn, use_buffers=True)
-    optimizer = _optimizer(model, recipe)
-    text = torch.from_numpy(text_blocks(TEXT_BLOCKS, recipe.seed))
-    state = _restored(folder, recipe, model, average, optimizer)
-    for epoch in range(state, recipe.epochs):
-        started = time.monotonic()
-        torch.manual_seed(recipe.seed * 100_003 + epoch)
-        loss = _epoch(model, average, optimizer, images, recipe, text, epoch, device)
-        record: dict[str, Any] = {
-            "epoch": epoch + 1,
-            "loss": round(loss, 4),
-            "seconds": round(time.monotonic() - started, 1),
-        }
-        if (epoch + 1) % EVAL_EVERY == 0 or epoch + 1 == recipe.epochs:
-            record |= _scores(average.module, held_out, device)
-        _save(folder, recipe, model, average, optimizer, epoch + 1, record)
-        progress(f"epoch {epoch + 1}/{recipe.epochs} loss {loss:.3f}", (epoch + 1) / recipe.epochs)
-    return average.module.eval().cpu()
+    run = _prepared(model, images, recipe, folder, progress, teachers, workers or Workers(), clock)
+    position = run.state.restore(folder, recipe.digest)
+    run = replace(run, shared=run.workers.shared(run.state.learner))
+    while position.epoch < recipe.epochs:
+        position, record = _epoch(run, position)
+        if position.epoch % EVAL_EVERY == 0 or position.epoch == recipe.epochs:
+            record |= _scores(_averaged(run.state), held_out, run.workers.device)
+        if run.workers.writes:
+            # The log first: a run killed between the two repeats its epoch, instead of ending without a last line.
+            write_record(folder, record)
+            run.state.save(folder, recipe.digest, position)
+        told = f"epoch {position.epoch}/{recipe.epochs} loss {record['loss']:.3f}"
+        progress(told, position.epoch / recipe.epochs)
+    run.workers.wait()
+    return _averaged(run.state).eval().cpu()
 
 
-def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=recipe.lr)
-
-
-def _rate(recipe: Recipe, position: float) -> float:
-    """Learning rate at a position in epochs."""
-    if position < recipe.warmup_epochs:
-        return recipe.lr * (position + 0.01) / recipe.warmup_epochs
-    done = (position - recipe.warmup_epochs) / max(1, recipe.epochs - recipe.warmup_epochs)
-    return recipe.lr * 0.5 * (1 + math.cos(math.pi * done))
-
-
-def _epoch(
+def _prepared(
     model: nn.Module,
-    average: AveragedModel,
-    optimizer: torch.optim.Optimizer,
     images: TrainingImages,
     recipe: Recipe,
-    text: Tensor,
-    epoch: int,
-    device: torch.device,
-) -> float:
-    model.train()
-    losses = []
-    steps = recipe.steps(images.real)
-    for step, (x, y) in enumerate(batches(images, recipe, text, epoch)):
-        for group in optimizer.param_groups:
-            group["lr"] = _rate(recipe, epoch + step / steps)
-        x = x.to(device, memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bf16(device)):
-            logits, _ = model(x)
-        loss = functional.cross_entropy(logits.float(), y.to(device), label_smoothing=recipe.label_smoothing)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-        optimizer.step()
-        average.update_parameters(model)
-        losses.append(float(loss.detach()))
-    return sum(losses) / len(losses)
+    folder: Path,
+    progress: Progress,
+    teachers: Sequence[Teacher],
+    workers: Workers,
+    clock: Callable[[], float],
+) -> _Run:
+    if recipe.batch < workers.count:
+        raise UsageError(
+            f"A batch of {recipe.batch} images cannot be shared by {workers.count} processes.", "Raise --batch."
+        )
+    device = workers.device
+    torch.manual_seed(recipe.seed)  # of the projections
+    learner = Learner(model, recipe, teachers).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+    for teacher in teachers:
+        teacher.module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = AveragedModel(learner.student, multi_avg_fn=_moving_average(recipe.ema), use_buffers=True)
+    state = RunState(learner, average, optimizer_from_recipe(learner, recipe))
+    images = replace(images, squares=images.squares.to(device))
+    text = torch.from_numpy(text_blocks(TEXT_BLOCKS, recipe.seed)).to(device)
+    return _Run(state, learner, images, text, recipe, folder, workers, progress, clock)
+
+
+def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """A moving average that forgets its first steps: with a fixed decay a short run would ship its random start."""
+
+    def average(ours: Any, theirs: Any, count: Any) -> None:
+        steps = float(count)
+        now = min(decay, (1 + steps) / (10 + steps))
+        get_ema_multi_avg_fn(now)(ours, theirs, count)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+
+    return average
+
+
+def _averaged(state: RunState) -> nn.Module:
+    module: nn.Module = state.average.module  # type: ignore[assignment]  # an AveragedModel's
+    return module
+
+
+def _epoch(run: _Run, position: Position) -> tuple[Position, dict[str, Any]]:
+    """The rest of an epoch: the position behind it and its line of the log."""
+    run.state.learner.train()
+    epoch, sums, started = position.epoch, dict(position.sums), run.clock() - position.seconds
+    saved = run.clock()
+    drawn = batches(run.images, run.recipe, run.text, epoch, position.step, run.workers)
+    for step, batch in enumerate(drawn, position.step):
+        rate = rate_at(run.recipe, epoch + step / run.steps)
+        for group in run.state.optimizer.param_groups:
+            group["lr"] = rate
+        # Stochastic depth draws from the global generator: the same numbers whichever steps this process has run.
+        torch.manual_seed(generator_from_numbers(run.recipe.seed, epoch, step, run.workers.rank, 1).initial_seed())
+        for name, value in _step(run, batch).items():
+            sums[name] = sums.get(name, 0.0) + value
+        told = f"epoch {epoch + 1}/{run.recipe.epochs} loss {sums['loss'] / (step + 1):.3f}"
+        if step + 1 < run.steps:
+            if run.workers.writes and run.clock() - saved > SAVE_EVERY_S:
+                saved = run.clock()
+                run.state.save(run.folder, run.recipe.digest, Position(epoch, step + 1, saved - started, sums))
+            run.progress(told, (epoch + (step + 1) / run.steps) / run.recipe.epochs)
+    seconds = run.clock() - started
+    means = {name: round(total / run.steps, 4) for name, total in sums.items()}
+    pixels = run.recipe.input_px(epoch)
+    record = {"epoch": epoch + 1, **means, "lr": rate, "size_px": pixels, "seconds": round(seconds, 1)}
+    return Position(epoch + 1), record
+
+
+def _step(run: _Run, batch: Any) -> dict[str, float]:
+    """One step of the optimizer: the loss and its parts."""
+    device = run.workers.device
+    with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bf16(device)):
+        parts = run.shared(batch)
+    loss = parts["loss"]
+    if not bool(torch.isfinite(loss)):
+        raise UsageError(
+            f"The loss is {float(loss.detach())}: training has diverged.", "Lower the learning rate (--lr)."
+        )
+    run.state.optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(run.state.learner.parameters(), run.recipe.clip)
+    run.state.optimizer.step()
+    run.state.average.update_parameters(run.state.learner.student)  # type: ignore[operator]  # an AveragedModel's
+    return {name: float(value.detach()) for name, value in parts.items()}
 
 
 def has_fast_bf16(device: torch.device) -> bool:
@@ -157,44 +224,3 @@ def _scores(model: nn.Module, held_out: HeldOut, device: torch.device) -> dict[s
     present = np.unique(held_out.targets)
     f1 = f1_score(held_out.targets, answers, labels=present, average="macro", zero_division=0.0)
     return {"accuracy": round(float(np.mean(answers == held_out.targets)), 4), "macro_f1": round(float(f1), 4)}
-
-
-def _digest(recipe: Recipe) -> str:
-    return sha256_from_bytes(json.dumps(asdict(recipe), sort_keys=True).encode())
-
-
-def _save(
-    folder: Path,
-    recipe: Recipe,
-    model: nn.Module,
-    average: AveragedModel,
-    optimizer: torch.optim.Optimizer,
-    epoch: int,
-    record: dict[str, Any],
-) -> None:
-    stream = io.BytesIO()
-    parts = {"model": model.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict()}
-    torch.save({**parts, "epoch": epoch, "recipe": _digest(recipe)}, stream)
-    # The log first: a run killed between the two repeats its epoch, instead of ending without a last line.
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "log.jsonl").open("a") as log:
-        log.write(json.dumps(record) + "\n")
-    write_atomic(folder / "checkpoint.pt", stream.getvalue())
-
-
-def _restored(
-    folder: Path, recipe: Recipe, model: nn.Module, average: AveragedModel, optimizer: torch.optim.Optimizer
-) -> int:
-    path = folder / "checkpoint.pt"
-    if not path.exists():
-        return 0
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if state["recipe"] != _digest(recipe):
-        raise CheckpointError(
-            f"{folder} holds a run of another recipe.",
-            "Choose another --work folder, or remove this one to start anew.",
-        )
-    model.load_state_dict(state["model"])
-    average.load_state_dict(state["average"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["epoch"])

@@ -1,10 +1,9 @@
-"""The stage student_from_dataset: labelled images + recipe -> float16 weights with their description."""
+"""The stage student_from_dataset: labelled images + recipe + teachers -> float16 weights with their description."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,9 @@ from compile.model.zoo import model_from_name
 from compile.training.images import inputs_from_dataset, training_images_from_dataset
 from compile.training.loop import HeldOut, trained
 from compile.training.recipe import NOT_STANDARD, Recipe
+from compile.training.teachers import Teacher
+from compile.training.workers import Workers
 from edge.errors import LabelsError
-from edge.files import sha256_from_bytes
 from edge.preprocess import Preprocess
 from edge.protocol import load_protocol, protocol_names
 
@@ -31,51 +31,76 @@ def student_from_dataset(
     folder: Path,
     output: Path,
     progress: Callable[[str, float], None],
+    teachers: Sequence[Teacher] = (),
+    unlabelled: Sequence[Dataset] = (),
+    workers: Workers | None = None,
 ) -> Artifact:
     """Train a classifier from fresh weights.
 
     Args:
         dataset: images; the split "train" is learned.
-        held_out: images whose patients are never trained on; progress is reported on them.
+        held_out: images whose patients are never trained on; progress is reported on them, without those of a split
+            "test" where there are others.
         recipe: everything that decides the run.
         folder: checkpoint and log; a run that was interrupted goes on from here.
         output: the safetensors file.
         progress: told what is done, 0..1.
+        teachers: to distill from, as the recipe says.
+        unlabelled: more images for the teachers, their labels ignored.
+        workers: the processes of this run; None for this one alone.
 
     Returns:
-        The weights; made from the data and the recipe.
+        The weights; made from the data, the recipe and the teachers.
 
     Raises:
         LabelsError: a label has no training image, or no held-out image has a label of the recipe.
-        UsageError: the recipe's model is unknown.
+        UsageError: the recipe's model is unknown, or its loss does not fit the teachers.
         CheckpointError: the folder holds a run of another recipe.
     """
-    used = {*recipe.labels, *recipe.rejects}
-    shown = held_out.where(labels=used)
+    workers = workers or Workers()
+    preprocess = Preprocess(size_px=recipe.size_px)
+    shown = reported_dataset(held_out, recipe)
+    torch.manual_seed(recipe.seed)
+    model = model_from_name(recipe.model, len(recipe.labels) + 1, preprocess.channels, drop_path=recipe.drop_path)
+    images = training_images_from_dataset(dataset, held_out, recipe, progress, unlabelled)
+    numbers = [recipe.labels.index(s.label) if s.label in recipe.labels else len(recipe.labels) for s in shown.samples]
+    reported = HeldOut(inputs_from_dataset(shown, preprocess), np.asarray(numbers, np.int64))
+    model = trained(model, images, reported, recipe, folder, progress, teachers, workers)
+    if workers.writes:
+        save_student(model, _spec(model, recipe, dataset), output)
+    workers.wait()
+    made_from = {"dataset": dataset.where(split="train").digest, "recipe": recipe.digest}
+    made_from |= {f"teacher {number}": teacher.name for number, teacher in enumerate(teachers, 1)}
+    return artifact_from_file(output, made_from)
+
+
+def reported_dataset(held_out: Dataset, recipe: Recipe) -> Dataset:
+    """Held-out images that a run may show its progress on: labels of the recipe, no split "test" if there is another.
+
+    Raises:
+        LabelsError: none has a label of the recipe.
+    """
+    shown = held_out.where(labels={*recipe.labels, *recipe.rejects})
+    seen = tuple(sample for sample in shown.samples if sample.split != "test")
     if not shown.samples:
         raise LabelsError(
             f"{held_out.root} has no image of a label that is trained.",
             "Give --held-out images with the same labels, or leave it out for the shipped ones.",
         )
-    preprocess = Preprocess(size_px=recipe.size_px)
-    torch.manual_seed(recipe.seed)
-    model = model_from_name(recipe.model, len(recipe.labels) + 1, preprocess.channels, drop_path=recipe.drop_path)
-    images = training_images_from_dataset(dataset, held_out, recipe, progress)
-    numbers = [recipe.labels.index(s.label) if s.label in recipe.labels else len(recipe.labels) for s in shown.samples]
-    reported = HeldOut(inputs_from_dataset(shown, preprocess), np.asarray(numbers, np.int64))
-    model = trained(model, images, reported, recipe, folder, progress)
-    spec = ModelSpec(
+    return replace(shown, samples=seen) if seen else shown
+
+
+def _spec(model: torch.nn.Module, recipe: Recipe, dataset: Dataset) -> ModelSpec:
+    used = dataset.where(split="train", labels={*recipe.labels, *recipe.rejects})
+    return ModelSpec(
         name=recipe.model,
         labels=(*recipe.labels, NOT_STANDARD),
         reject_labels=(NOT_STANDARD,),
-        preprocess=preprocess,
+        preprocess=Preprocess(size_px=recipe.size_px),
         protocol=protocol_from_labels(recipe.labels),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        machines=tuple(sorted({s.machine for s in dataset.where(split="train", labels=used).samples if s.machine})),
+        machines=tuple(sorted({sample.machine for sample in used.samples if sample.machine})),
     )
-    save_student(model, spec, output)
-    recipe_digest = sha256_from_bytes(json.dumps(asdict(recipe), sort_keys=True).encode())
-    return artifact_from_file(output, {"dataset": dataset.where(split="train").digest, "recipe": recipe_digest})
 
 
 def protocol_from_labels(labels: Collection[str]) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from edge.cpu import load_cpu
 from edge.errors import DeviceError, MachineError
+from edge.files import path_from_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,7 +73,7 @@ def ort_from_model(model: bytes, threads: int, spin: bool, libraries: Sequence[b
     try:
         with contextlib.ExitStack() as files:
             for library in libraries:
-                options.register_custom_ops_library(files.enter_context(_path_from_library(library)))
+                options.register_custom_ops_library(files.enter_context(path_from_bytes(library)))
             session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ORT's exceptions share no base below Exception
         raise _failure(f"ONNX Runtime {onnxruntime.__version__} cannot load the model", error) from error
@@ -89,18 +89,6 @@ def ort_version() -> str:
     import onnxruntime
 
     return str(onnxruntime.__version__)
-
-
-@contextlib.contextmanager
-def _path_from_library(library: bytes) -> Iterator[str]:
-    """A path of verified bytes that nobody can exchange before they are loaded, and that needs no writable folder."""
-    descriptor = os.memfd_create("vmamba-edge")
-    try:
-        with os.fdopen(descriptor, "wb", closefd=False) as stream:
-            stream.write(library)
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)
 
 
 def _failure(what: str, error: Exception) -> DeviceError | MachineError:

@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from edge.cpu import load_cpu
-from tests.bench import accuracy, latency, parity, startup
+from tests.bench import accuracy, kernels, latency, parity, scan_forms, shapes, startup
 
 PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "accuracy": accuracy.measured,
     "parity": parity.measured,
     "startup": startup.measured,
     "latency": latency.measured,
+    "kernels": kernels.measured,
+    "scan_forms": scan_forms.measured,
+    "shapes": shapes.measured,
 }
 
 

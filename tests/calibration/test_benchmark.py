@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from calibration.benchmark import Timing, timings_from_files
+from edge.backends.ort import ort_from_model
 from edge.errors import EdgeError, ModelError, TrustError
 from edge.keyring import Keyring
+from edge.session import NATIVE_FOLDER
+from tests.calibration.conftest import onnx_of_bands
+from tests.conftest import Command
+from tests.edge.conftest import MANIFEST, gate_parts
 
 SMALL_MB = 200  # a process with ONNX Runtime and no network has some 60; pytest's own, with torch in it, over 400
 
@@ -57,6 +64,18 @@ def test_a_side_that_the_file_leaves_open_is_the_callers(tmp_path: Path, keyring
 def test_a_bundle_and_an_onnx_file_run_beside_each_other(tmp_path: Path, planes: Any) -> None:
     timings = timed(planes.maker.keyring, planes.bundle(), onnx_of_side(tmp_path / "a.onnx", 16))
     assert [timing.file for timing in timings] == ["planes.edge", "a.onnx"]
+
+
+def test_what_the_engine_has_to_say_is_told(planes: Any, edge: Command) -> None:
+    manifest, model = replace(MANIFEST, name="native"), onnx_of_bands((0, 1, 2))
+    parts = {"model.cpu.onnx": model, f"{NATIVE_FOLDER}{platform.machine()}/selective_scan.so": b"no library"}
+    parts |= gate_parts(manifest, ort_from_model(model, threads=1, spin=False))
+    bundle = planes.maker.pack("native.edge", manifest, parts)
+    (timing,) = timed(planes.maker.keyring, bundle)
+    assert any("slower local function" in notice for notice in timing.notices)
+    done = edge("benchmark", bundle, "--runs", 3, "--json", home=planes.maker.keyring.home)
+    assert done.document["files"][0]["notices"] == list(timing.notices)
+    assert "note: native.edge: " in done.err
 
 
 @pytest.mark.parametrize(

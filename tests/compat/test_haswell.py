@@ -29,7 +29,7 @@ from edge.keyring import Keyring
 from edge.loading import load_bundle
 from edge.preprocess import input_from_square
 from edge.session import CPU_MODEL
-from tests.conftest import Made
+from tests.conftest import Made, absent
 
 Logits = NDArray[np.float32]
 
@@ -81,7 +81,14 @@ def missing() -> str:
     return "" if version >= FIRST_WITH_AVX2 else f"qemu {version} emulates no AVX2"
 
 
-pytestmark = [pytest.mark.qemu, pytest.mark.skipif(bool(missing()), reason=missing())]
+pytestmark = pytest.mark.qemu
+
+
+@pytest.fixture(scope="session", autouse=True)
+def emulated() -> None:
+    """Before anything is compiled for it."""
+    if missing():
+        absent(missing())
 
 
 def on_haswell(program: str, *arguments: object, root: Path | None = None, home: Path | None = None) -> str:

@@ -1,7 +1,8 @@
-"""A tiny student, exported once a session, its calibration, and images for it."""
+"""A tiny student, exported once a session, its calibration, images for it; the native kernel, built once a session."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,16 @@ from calibration.graph import load_model
 from calibration.smoothing import smoothed_from_onnx
 from calibration.table import table_from_onnx
 from compile.export import onnx_from_student
+from compile.kernels.build import COMPILERS, kernel_from_sources
+from compile.kernels.native import ISAS, NativeKernel
+from compile.kernels.torch_native import NativeScan
 from compile.model.spec import ModelSpec
 from compile.model.students import Student, StudentShape
+from edge.cpu import load_cpu
 from edge.preprocess import Preprocess
+from tests.conftest import absent
 
+MACHINE = load_cpu().machine
 SIZE_PX = 64
 SHAPE = StudentShape((32, 32, 32, 48), (1, 1, 2, 1), mlp_ratio=2.0)
 
@@ -83,3 +90,31 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, images: Batches) -> Tiny:
 def qdq_path(tmp_path: Path) -> Path:
     """Where a test's Q/DQ file goes."""
     return tmp_path / "qdq.onnx"
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """The native kernel, built here for this machine."""
+    if not any(map(shutil.which, COMPILERS)):
+        absent("no C++ compiler")
+    return kernel_from_sources(MACHINE, tmp_path_factory.mktemp("native"))
+
+
+@pytest.fixture(scope="session")
+def kernel(library: Artifact) -> NativeKernel:
+    """The native kernel for Python."""
+    return NativeKernel(library.path)
+
+
+@pytest.fixture(params=[name for name in ISAS if (name == "neon") == (MACHINE == "aarch64")])
+def isa(kernel: NativeKernel, request: pytest.FixtureRequest) -> int:
+    """Each instruction set of this CPU."""
+    if request.param not in kernel.isas:
+        pytest.skip(f"this CPU lacks {request.param}")
+    return ISAS[request.param]
+
+
+@pytest.fixture
+def scan(kernel: NativeKernel, isa: int) -> NativeScan:
+    """The native kernel for torch, with one instruction set."""
+    return NativeScan(kernel, threads=2, isa=isa)

@@ -12,9 +12,10 @@ from compile.training.augment import TEXT_SIDE_PX, Augmentation, augmented, text
 from compile.training.negatives import negative_squares
 
 
-def augment(squares: Tensor, seed: int = 0, augmentation: Augmentation | None = None) -> Tensor:
+def augment(squares: Tensor, seed: int = 0, augmentation: Augmentation | None = None, may_flip: bool = True) -> Tensor:
     generator, text = torch.Generator().manual_seed(seed), torch.from_numpy(text_blocks(3, 0))
-    return augmented(squares, 48, text, augmentation or Augmentation(), generator)
+    flips = torch.full((len(squares),), may_flip)
+    return augmented(squares, flips, 48, text, augmentation or Augmentation(), generator)
 
 
 @pytest.fixture
@@ -54,6 +55,18 @@ def test_erasing_leaves_a_black_rectangle(share: float, erased: int) -> None:
     inner = Augmentation(area=(0.2, 0.3), rotation_deg=0.0, text=0.0, erase=share)  # a crop without a border
     x = augment(torch.full((8, 64, 64), 255, dtype=torch.uint8), augmentation=inner)
     assert int((x == 0).flatten(1).any(1).sum()) == erased
+
+
+def test_a_plane_that_a_mirror_changes_is_never_flipped() -> None:
+    """A frame that is bright on the left stays so, or does so half the time."""
+    still = Augmentation(area=(0.9, 1.0), rotation_deg=0.0, text=0.0, erase=0.0, speckle=0.0)
+    squares = torch.zeros(64, 48, 48, dtype=torch.uint8)
+    squares[:, :, :20] = 200
+    shares = []
+    for may_flip in (False, True):
+        x = augment(squares, augmentation=still, may_flip=may_flip)
+        shares.append(float((x[..., :24].sum((1, 2, 3)) > x[..., 24:].sum((1, 2, 3))).float().mean()))
+    assert shares[0] == 1.0 and 0.3 < shares[1] < 0.7
 
 
 def test_text_blocks_are_seeded_bright_on_black() -> None:

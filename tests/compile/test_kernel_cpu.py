@@ -1,128 +1,97 @@
-"""The native CPU kernel against the float64 reference and torch's gradients, for each instruction set of this CPU."""
+"""The native forward pass on the CPU against the float64 reference, for each type and instruction set of this CPU."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
-from compile.kernels import build
-from compile.kernels.build import SOURCES, compiler_from_target, kernel_from_sources
-from compile.kernels.native import ISAS, NativeKernel
-from compile.kernels.reference import selective_scan_2d_ref
+from compile.kernels.native import DTYPES, NativeKernel, Params
 from compile.kernels.torch_native import NativeScan
-from compile.kernels.torch_scan import selective_scan_2d
-from edge.cpu import load_cpu
 from edge.errors import DeviceError, UsageError
+from tests.compile.scan_call import Memory, Scan, forward, scan_from_case, scan_from_operands
+from tests.compile.scan_cases import ALL, CASES, MIXES, Case, check, operands
 
-MACHINE = load_cpu().machine
-TOLERANCES = {"forward": (2e-5, 2e-5), "backward": (1e-4, 1e-4)}  # float32: (relative, of the largest value)
-ALL = (0, 1, 2, 3)
-CASES = [  # batch, height, width, D, R, N, routes
-    *((2, *size, 17, 3, 1, ALL) for size in ((1, 1), (1, 7), (5, 1), (2, 3), (7, 5), (14, 14))),
-    *((1, 4, 5, 16, 2, 1, routes) for routes in ((0,), (1,), (2,), (3,), (0, 2), (1, 3), (2, 1, 0), (1, 1, 3, 0, 2))),
-    *((1, 5, 4, 33, rank, 1, (0, 3)) for rank in (1, 2, 4, 6, 7, 15, 48)),
-    *((2, 3, 6, 19, 2, states, ALL) for states in (2, 3, 16)),
-    *((batch, 3, 3, 8, 1, 1, (1, 2)) for batch in (1, 3, 8)),
-    (1, 112, 112, 5, 2, 1, (0, 3)),
-]
+FLOATS = ("float32",) * 3
+scan_of = cache(scan_from_case)  # the reference is slow, and the same for every instruction set
 
 
-@pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> NativeKernel:
-    """The library, built here."""
-    if not any(map(shutil.which, ("c++", "g++", "clang++"))):
-        pytest.skip("no C++ compiler")
-    return NativeKernel(kernel_from_sources(MACHINE, tmp_path_factory.mktemp("native")).path)
+@dataclass(frozen=True)
+class Usable:
+    """Arguments that are accepted, and the memory that they point to, large enough for every type."""
+
+    params: Params
+    packed: Memory
+    tensors: list[torch.Tensor]
 
 
-@pytest.fixture(params=[name for name in ISAS if (name == "neon") == (MACHINE == "aarch64")])
-def scan(kernel: NativeKernel, request: pytest.FixtureRequest) -> NativeScan:
-    """The kernel with one instruction set."""
-    if request.param not in kernel.isas:
-        pytest.skip(f"this CPU lacks {request.param}")
-    return NativeScan(kernel, threads=2, isa=ISAS[request.param])
+def usable(kernel: NativeKernel, dtype: str, states: int = 1) -> Usable:
+    tensors = operands(1, 5, 5, 32, 2, states, (0,))
+    params = NativeScan(kernel, threads=1).params(tensors, (0,), "last")
+    tensors.append(torch.empty_like(tensors[0]))
+    params.y, params.y_strides = tensors[-1].data_ptr(), params.u_strides
+    params.u_dtype = params.x_dbl_dtype = params.y_dtype = DTYPES[dtype]
+    params.u_scale = params.x_dbl_scale = params.y_scale = 1.0
+    packed = Memory(kernel.bytes_from_params(params).packed)
+    kernel.pack(params, packed.address)
+    return Usable(params, packed, tensors)
 
 
-def operands(batch: int, height: int, width: int, d: int, r: int, n: int, routes: Sequence[int]) -> list[Tensor]:
-    """u, x_dbl, dt_weight, dt_bias, A, D in float32, channels last."""
-    k = len(routes)
-    shapes = [(batch, height, width, d), (batch, height, width, k * (r + 2 * n)), (k, d, r), (k, d), (k, d, n), (k, d)]
-    generator = torch.Generator().manual_seed(height * 100 + r)
-    tensors = [torch.randn(shape, generator=generator) for shape in shapes]
-    tensors[4] = -tensors[4].exp()
-    return tensors
+def check_forward(kernel: NativeKernel, isa: int, scan: Scan, layout: str = "last", aligned: bool = True) -> None:
+    y = forward(kernel, isa, scan, layout, aligned=aligned)
+    check(y, scan.expected, scan.y_dtype, scan.scales[2])
 
 
-def check(got: Tensor, expected: np.ndarray, tolerance: str = "forward") -> None:
-    relative, absolute = TOLERANCES[tolerance]
-    assert got.shape == expected.shape
-    np.testing.assert_allclose(got.double().numpy(), expected, relative, absolute * max(1.0, np.abs(expected).max()))
-
-
-def reference(tensors: Sequence[Tensor], routes: Sequence[int], layout: str = "last") -> np.ndarray:
-    return selective_scan_2d_ref(*(tensor.numpy() for tensor in tensors), routes, layout)
-
-
-def gradients(tensors: Sequence[Tensor], routes: Sequence[int], layout: str, upstream: Tensor) -> list[np.ndarray]:
-    inputs = [tensor.double().requires_grad_() for tensor in tensors]
-    selective_scan_2d(*inputs, list(routes), layout).backward(upstream.double())
-    return [tensor.grad.numpy() for tensor in inputs if tensor.grad is not None]
-
-
-def channels_first(tensors: Sequence[Tensor]) -> list[Tensor]:
-    return [*(tensor.permute(0, 3, 1, 2).contiguous() for tensor in tensors[:2]), *tensors[2:]]
-
-
+@pytest.mark.parametrize("dtypes", MIXES, ids="-".join)
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_forward_is_the_reference(scan: NativeScan, case: tuple[int, int, int, int, int, int, Sequence[int]]) -> None:
-    tensors = operands(*case)
-    check(scan.forward(*tensors, case[-1], "last"), reference(tensors, case[-1]))
+def test_forward_is_the_reference(kernel: NativeKernel, isa: int, case: Case, dtypes: Sequence[str]) -> None:
+    check_forward(kernel, isa, scan_of(case, dtypes))
 
 
+@pytest.mark.parametrize("dtypes", list(product(DTYPES, repeat=3)), ids="-".join)
 @pytest.mark.parametrize("states", [1, 3])
-def test_channels_first_is_the_reference(scan: NativeScan, states: int) -> None:
-    tensors = channels_first(operands(2, 5, 4, 21, 3, states, ALL))
-    check(scan.forward(*tensors, ALL, "first"), reference(tensors, ALL, "first"))
-
-
-@pytest.mark.parametrize("case", [c for c in CASES if c[1] < 100], ids=str)
-def test_gradients_are_those_of_autograd(
-    scan: NativeScan, case: tuple[int, int, int, int, int, int, Sequence[int]]
+def test_every_mix_of_types_layouts_and_alignments(
+    kernel: NativeKernel, isa: int, states: int, dtypes: Sequence[str]
 ) -> None:
-    tensors, routes = operands(*case), case[-1]
-    upstream = torch.randn(tensors[0].shape, generator=torch.Generator().manual_seed(1))
-    expected = gradients(tensors, routes, "last", upstream)
-    for got, wanted in zip(scan.backward(upstream, *tensors, routes, "last"), expected, strict=True):
-        check(got, wanted, "backward")
+    scan = scan_of((2, 5, 7, 37, 3, states, ALL), dtypes)
+    for layout, aligned in product(("last", "first"), (True, False)):
+        check_forward(kernel, isa, scan, layout, aligned)
 
 
-def test_gradients_of_channels_first_are_those_of_autograd(scan: NativeScan) -> None:
-    tensors = channels_first(operands(3, 4, 5, 18, 5, 2, ALL))
-    upstream = torch.randn(tensors[0].shape, generator=torch.Generator().manual_seed(1))
-    expected = gradients(tensors, ALL, "first", upstream)
-    for got, wanted in zip(scan.backward(upstream, *tensors, ALL, "first"), expected, strict=True):
-        check(got, wanted, "backward")
+@pytest.mark.parametrize("dtypes", [FLOATS, ("int8", "int8", "float32")], ids="-".join)
+def test_more_blocks_than_shares(kernel: NativeKernel, isa: int, dtypes: Sequence[str]) -> None:
+    for layout in ("last", "first"):
+        check_forward(kernel, isa, scan_of((9, 2, 3, 143, 2, 2, (0, 3)), dtypes), layout)
 
 
+@pytest.mark.parametrize("dtypes", MIXES, ids="-".join)
 @pytest.mark.parametrize("dt_bias", [-200.0, -60.0, -20.0, 20.0, 500.0, 1e4])
-def test_extreme_time_steps(scan: NativeScan, dt_bias: float) -> None:
+def test_extreme_biases(kernel: NativeKernel, isa: int, dt_bias: float, dtypes: Sequence[str]) -> None:
     tensors = operands(1, 6, 5, 20, 2, 1, ALL)
     tensors[3] += dt_bias
-    check(scan.forward(*tensors, ALL, "last"), reference(tensors, ALL))
+    tensors[0] /= max(1.0, dt_bias / 100)  # y stays within float16
+    check_forward(kernel, isa, scan_from_operands(tensors, ALL, dtypes))
 
 
-def test_long_memory_over_a_long_route(scan: NativeScan) -> None:
+@pytest.mark.parametrize("dtypes", MIXES, ids="-".join)
+def test_extreme_time_steps(kernel: NativeKernel, isa: int, dtypes: Sequence[str]) -> None:
+    tensors = operands(1, 6, 5, 20, 1, 1, ALL)
+    steps = tensors[1].view(1, 30, 4, 3)[..., 0]
+    steps[:] = 1e4 * steps.sign()
+    tensors[0] /= 100
+    check_forward(kernel, isa, scan_from_operands(tensors, ALL, dtypes))
+
+
+def test_long_memory_over_a_long_route(kernel: NativeKernel, isa: int) -> None:
     tensors = operands(1, 56, 57, 16, 2, 1, (0, 3))
     tensors[3] -= 6.0
-    check(scan.forward(*tensors, (0, 3), "last"), reference(tensors, (0, 3)))
+    check_forward(kernel, isa, scan_from_operands(tensors, (0, 3), FLOATS))
 
 
 @pytest.mark.parametrize("index", range(6))
@@ -132,141 +101,87 @@ def test_nan_comes_out_as_nan(scan: NativeScan, index: int) -> None:
     assert scan.forward(*tensors, (0,), "last")[..., 0].isnan().any()
 
 
-def test_one_image_does_not_depend_on_the_others(scan: NativeScan) -> None:
-    u, x_dbl, *weights = operands(4, 6, 5, 24, 3, 1, ALL)
-    together = scan.forward(u, x_dbl, *weights, ALL, "last")
-    assert torch.equal(together[2:3], scan.forward(u[2:3], x_dbl[2:3], *weights, ALL, "last"))
+@pytest.mark.parametrize("dtypes", MIXES, ids="-".join)
+def test_one_image_does_not_depend_on_the_others(kernel: NativeKernel, isa: int, dtypes: Sequence[str]) -> None:
+    together = scan_of((4, 6, 5, 24, 3, 1, ALL), dtypes)
+    u, x_dbl, *weights = together.tensors
+    alone = Scan((u[2:3], x_dbl[2:3], *weights), together.scales, ALL, dtypes[2], together.expected[2:3])
+    np.testing.assert_array_equal(forward(kernel, isa, together)[2:3], forward(kernel, isa, alone))
 
 
-def test_gradients_repeat_bit_by_bit(scan: NativeScan) -> None:
-    tensors = operands(5, 6, 5, 24, 3, 1, ALL)
-    first, second = (scan.backward(tensors[0], *tensors, ALL, "last") for _ in range(2))
-    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+def test_torch_form_takes_channels_first(scan: NativeScan) -> None:
+    case = scan_of((2, 5, 4, 21, 3, 3, ALL))
+    u, x_dbl, *weights = case.tensors
+    first = [tensor.permute(0, 3, 1, 2) for tensor in (u, x_dbl)]
+    check(scan.forward(*first, *weights, ALL, "first").permute(0, 2, 3, 1), case.expected)
 
 
-def test_concurrent_calls_do_not_disturb_one_another(scan: NativeScan) -> None:
-    sets = [operands(2, 20 + i, 20, 33, 3, 2, ALL) for i in range(4)]
-
-    def run(tensors: Sequence[Tensor]) -> Tensor:
-        return scan.forward(*tensors, ALL, "last")
-
-    alone = [run(tensors) for tensors in sets]
-    with ThreadPoolExecutor(2) as pool:
+def test_concurrent_calls_do_not_disturb_one_another(kernel: NativeKernel, isa: int) -> None:
+    scans = [scan_of((2, 20 + i, 20, 33, 3, 2, ALL), MIXES[i]) for i in range(4)]
+    alone = [forward(kernel, isa, scan) for scan in scans]
+    with ThreadPoolExecutor(4) as pool:
         for _ in range(5):
-            assert all(torch.equal(a, b) for a, b in zip(alone, pool.map(run, sets), strict=True))
+            for one, other in zip(alone, pool.map(lambda scan: forward(kernel, isa, scan), scans), strict=True):
+                np.testing.assert_array_equal(one, other)
 
 
-def test_an_empty_batch_has_an_empty_answer(scan: NativeScan) -> None:
-    tensors = operands(0, 3, 3, 4, 1, 1, ALL)
-    assert scan.forward(*tensors, ALL, "last").shape == (0, 3, 3, 4)
-    assert not any(tensor.any() for tensor in scan.backward(tensors[0], *tensors, ALL, "last"))
+@pytest.mark.parametrize("dtypes", MIXES, ids="-".join)
+def test_an_empty_batch_has_an_empty_answer(kernel: NativeKernel, isa: int, dtypes: Sequence[str]) -> None:
+    scan = scan_of((0, 3, 3, 4, 1, 1, ALL), dtypes)
+    for layout in ("last", "first"):
+        assert forward(kernel, isa, scan, layout).shape == (0, 3, 3, 4)
 
 
 @pytest.mark.parametrize(
     ("change", "error", "match"),
     [
         (lambda p: setattr(p, "abi", 1), DeviceError, "different versions"),
-        (lambda p: setattr(p, "u_dtype", 3), DeviceError, "dtype"),
+        *((lambda p, n=n: setattr(p, f"{n}_dtype", 3), DeviceError, "dtype") for n in ("u", "x_dbl", "y")),
         (lambda p: setattr(p, "isa", 9), DeviceError, "instruction set"),
         (lambda p: setattr(p, "height", 0), UsageError, "size"),
         (lambda p: setattr(p, "batch", 2**31 - 1), UsageError, "size"),
         (lambda p: p.routes.__setitem__(0, 4), UsageError, "route"),
         (lambda p: setattr(p, "u", None), UsageError, "pointer"),
+        (lambda p: setattr(p, "y", None), UsageError, "pointer"),
     ],
 )
 def test_wrong_arguments_are_refused(
-    kernel: NativeKernel, change: Callable[[object], None], error: type[Exception], match: str
+    kernel: NativeKernel, change: Callable[[Params], None], error: type[Exception], match: str
 ) -> None:
-    scan = NativeScan(kernel, threads=1)
-    tensors = operands(1, 5, 5, 32, 2, 1, (0,))
-    params = scan.params(tensors, (0,), "last")
-    params.y, params.y_strides = tensors[0].data_ptr(), params.u_strides
-    change(params)
+    call = usable(kernel, "float32")
+    change(call.params)
     with pytest.raises(error, match=match):
-        kernel.bytes_from_params(params)
-        kernel.forward(params, tensors[2].data_ptr(), 0, 0, 1)
+        kernel.forward(call.params, call.packed.address, 0, 0, 1)
 
 
-def test_too_small_a_workspace_is_refused(kernel: NativeKernel) -> None:
-    tensors = operands(1, 2, 2, 4, 1, 2, (0,))
-    params = NativeScan(kernel, threads=1).params(tensors, (0,), "last")
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("inf"), float("nan")])
+@pytest.mark.parametrize("name", ["u", "x_dbl", "y"])
+def test_a_wrong_scale_is_refused_where_it_is_read(kernel: NativeKernel, name: str, scale: float) -> None:
+    for dtype in ("float16", "int8"):
+        call = usable(kernel, dtype)
+        setattr(call.params, f"{name}_scale", scale)
+        workspace = Memory(kernel.bytes_from_params(call.params).forward)
+        arguments = (call.params, call.packed.address, workspace.address, len(workspace.bytes), 1)
+        if dtype == "float16":
+            kernel.forward(*arguments)
+        else:
+            with pytest.raises(UsageError, match="scale"):
+                kernel.forward(*arguments)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_too_small_a_workspace_is_refused(kernel: NativeKernel, dtype: str) -> None:
+    call = usable(kernel, dtype, states=2)
+    workspace = Memory(kernel.bytes_from_params(call.params).forward)
     with pytest.raises(UsageError, match="workspace"):
-        kernel.forward(params, tensors[2].data_ptr(), tensors[0].data_ptr(), 4, 1)
+        kernel.forward(call.params, call.packed.address, workspace.address, len(workspace.bytes) - 1, 1)
+
+
+def test_whole_registers_of_float32_need_no_workspace(kernel: NativeKernel) -> None:
+    assert kernel.bytes_from_params(usable(kernel, "float32").params).forward == 0
 
 
 def test_other_types_are_refused(kernel: NativeKernel) -> None:
     tensors = [tensor.double() for tensor in operands(1, 2, 2, 4, 1, 1, (0,))]
     with pytest.raises(UsageError, match="float32"):
         NativeScan(kernel, threads=1).forward(*tensors, (0,), "last")
-
-
-def test_missing_compiler_is_one_line_of_cause_and_one_of_cure(tmp_path: Path) -> None:
-    with pytest.raises(DeviceError, match=r"no C\+\+ compiler.*apt install") as caught:
-        kernel_from_sources(MACHINE, tmp_path, compiler="no-such-compiler")
-    assert "\n" not in str(caught.value)
-
-
-def test_unknown_machine_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="riscv"):
-        kernel_from_sources("riscv", tmp_path)
-
-
-def test_the_same_sources_are_compiled_once(kernel: NativeKernel, tmp_path: Path) -> None:
-    first = kernel_from_sources(MACHINE, tmp_path)
-    written = first.path.stat().st_mtime_ns
-    assert kernel_from_sources(MACHINE, tmp_path) == first
-    assert first.path.stat().st_mtime_ns == written
-
-
-DRIVER = r"""
-#include <stdlib.h>
-#include "selective_scan.h"
-/* Exactly sized heap blocks: a sanitizer sees any step beyond them. */
-static float *floats(size_t n) {
-  float *p = malloc(n * sizeof *p);
-  for (size_t i = 0; i < n; ++i) p[i] = (float)(i % 17) / 17.0f - 0.5f;
-  return p;
-}
-int main(void) {
-  const int32_t routes[4] = {0, 1, 2, 3}, d = 19, r = 5, n = NSTATES, h = 5, w = 7, b = 2, c = 4 * (r + 2 * n);
-  const size_t map = b * h * w * d, xs = b * h * w * c;
-  int32_t threads = 2;
-  const ss2d_parallel parallel = {ss2d_run_on_threads, &threads};
-  for (int isa = SS2D_ISA_X86_64_V2; isa <= SS2D_ISA_NEON; ++isa) {
-    ss2d_params p = {SS2D_ABI, isa, 0, 0, 0, 0, 1, 1, 1, b, h, w, d, n, r, 4, routes, floats(map), floats(xs), floats(map),
-                     {h * w * d, d, 1}, {h * w * c, c, 1}, {h * w * d, d, 1},
-                     floats(4 * d * r), floats(4 * d), floats(4 * d * n), floats(4 * d)};
-    ss2d_gradients g = {floats(map), floats(map), floats(xs), p.u_strides, p.u_strides, p.x_dbl_strides,
-                        floats(4 * d * r), floats(4 * d), floats(4 * d * n), floats(4 * d)};
-    ss2d_bytes bytes;
-    if (ss2d_bytes_from_params(&p, 2, &bytes) == SS2D_UNSUPPORTED_ISA) continue;
-    void *packed = malloc(bytes.packed), *forward = malloc(bytes.forward), *backward = malloc(bytes.backward);
-    if (ss2d_pack(&p, packed) || ss2d_forward(&p, packed, forward, bytes.forward, &parallel) ||
-        ss2d_backward(&p, packed, &g, 2, backward, bytes.backward, &parallel)) return 1;
-  }
-  return 0;
-}
-"""
-
-
-@pytest.mark.parametrize("states", [1, 3])
-def test_sanitizers_find_nothing_in_a_c_program(kernel: NativeKernel, tmp_path: Path, states: int) -> None:
-    compiler, flags = (
-        compiler_from_target(MACHINE),
-        ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1"],
-    )
-    strict = ["-Wall", "-Wextra", "-Werror", *flags]
-    (tmp_path / "driver.c").write_text(DRIVER)
-    objects = []
-    units = [(name, SOURCES / "cpu" / f"{name}.cpp", ["-std=c++17"]) for name in ("dispatch", "threads")]
-    for name, flag in build.ISAS[MACHINE].items():
-        units.append((name, SOURCES / "cpu" / "isa.cpp", ["-std=c++17", f"-DSS2D_KERNEL={name}", flag]))
-    units.append(("driver", tmp_path / "driver.c", ["-x", "c", "-std=c99", "-pedantic", f"-DNSTATES={states}"]))
-    for name, source, extra in units:
-        objects.append(str(tmp_path / f"{name}.o"))
-        command = [compiler, *strict, *extra, "-I", str(SOURCES), "-c", str(source), "-o", objects[-1]]
-        subprocess.run(command, check=True)
-    program = tmp_path / "driver"
-    subprocess.run([compiler, *flags, "-pthread", *objects, "-o", str(program)], check=True)
-    environment = {"ASAN_OPTIONS": "detect_leaks=0"}  # the driver frees nothing
-    subprocess.run([str(program)], check=True, env=environment)

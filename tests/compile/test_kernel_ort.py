@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,26 +16,17 @@ from onnx import helper, numpy_helper
 
 from calibration.artifact import Artifact
 from compile.export import onnx_from_student
-from compile.kernels.build import kernel_from_sources
 from compile.kernels.reference import selective_scan_2d_ref
 from compile.model.spec import ModelSpec
 from compile.model.students import student_from_name
 from compile.onnx_function import DOMAIN, IR_VERSION, OP_TYPE, OPSET, PLUGIN_ATTRIBUTES
 from edge.backends.ort import ort_from_model
-from edge.cpu import load_cpu
 from edge.preprocess import Preprocess
+from tests.compile.scan_cases import check, operands
 
 NAMES = ("u", "x_dbl", "dt_weight", "dt_bias", "A", "D")
 SIZE_PX = 96
 SCANS = 6  # VSS blocks of edge_n
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    """The library, built here."""
-    if not any(map(shutil.which, ("c++", "g++", "clang++"))):
-        pytest.skip("no C++ compiler")
-    return kernel_from_sources(load_cpu().machine, tmp_path_factory.mktemp("native"))
 
 
 @pytest.fixture(scope="module")
@@ -50,12 +40,10 @@ def images(batch: int) -> NDArray[np.float32]:
     return np.random.default_rng(0).normal(size=(batch, 1, SIZE_PX, SIZE_PX)).astype(np.float32)
 
 
-def operands(batch: int, d: int, n: int, routes: Sequence[int]) -> dict[str, NDArray[np.float32]]:
-    k, rng = len(routes), np.random.default_rng(0)
-    shapes = [(batch, 5, 7, d), (batch, 5, 7, k * (3 + 2 * n)), (k, d, 3), (k, d), (k, d, n), (k, d)]
-    values = {name: rng.normal(size=shape).astype(np.float32) for name, shape in zip(NAMES, shapes, strict=True)}
-    values["A"] = -np.exp(values["A"])
-    return values
+def values_of(batch: int, d: int, n: int, routes: Sequence[int]) -> dict[str, NDArray[np.float32]]:
+    """Operands by name."""
+    tensors = operands(batch, 5, 7, d, 3, n, routes)
+    return {name: tensor.numpy() for name, tensor in zip(NAMES, tensors, strict=True)}
 
 
 def node_model(values: dict[str, NDArray[np.float32]], constants: Sequence[str], **attributes: object) -> bytes:
@@ -87,27 +75,26 @@ def session(model: bytes, library: Artifact, threads: int = 2, profile: Path | N
 @pytest.mark.parametrize("states", [1, 3])
 def test_operator_is_the_reference(library: Artifact, constants: Sequence[str], states: int) -> None:
     routes = (2, 1, 0)
-    values = operands(2, 21, states, routes)
+    values = values_of(2, 21, states, routes)
     feeds = {name: value for name, value in values.items() if name not in constants}
     (y,) = session(node_model(values, constants, routes=routes, layout="last"), library).run(None, feeds)
-    np.testing.assert_allclose(y, selective_scan_2d_ref(*values.values(), routes), rtol=2e-5, atol=1e-4)
+    check(y, selective_scan_2d_ref(*values.values(), routes))
 
 
 def test_operator_takes_channels_first(library: Artifact) -> None:
-    values = operands(2, 9, 1, (0, 3))
+    values = values_of(2, 9, 1, (0, 3))
     first = {name: np.moveaxis(v, -1, 1) if v.ndim == 4 else v for name, v in values.items()}
     (y,) = session(node_model(first, (), routes=(0, 3), layout="first"), library).run(None, first)
-    expected = selective_scan_2d_ref(*values.values(), (0, 3))
-    np.testing.assert_allclose(np.moveaxis(y, 1, -1), expected, rtol=2e-5, atol=1e-4)
+    check(np.moveaxis(y, 1, -1), selective_scan_2d_ref(*values.values(), (0, 3)))
 
 
 @pytest.mark.parametrize("batch", [0, 1, 3])
 def test_batch_is_dynamic(library: Artifact, batch: int) -> None:
-    weights = operands(1, 8, 1, (0, 1))
-    maps = {name: operands(batch, 8, 1, (0, 1))[name] for name in ("u", "x_dbl")}
+    weights = values_of(1, 8, 1, (0, 1))
+    maps = {name: values_of(batch, 8, 1, (0, 1))[name] for name in ("u", "x_dbl")}
     run = session(node_model(weights, NAMES[2:], routes=(0, 1), layout="last"), library).run
     expected = selective_scan_2d_ref(*{**weights, **maps}.values(), (0, 1))
-    np.testing.assert_allclose(run(None, maps)[0], expected, rtol=2e-5, atol=1e-4)
+    check(run(None, maps)[0], expected)
 
 
 @pytest.mark.parametrize(
@@ -117,14 +104,14 @@ def test_batch_is_dynamic(library: Artifact, batch: int) -> None:
 def test_wrong_attributes_are_an_error_and_no_crash(
     library: Artifact, attributes: dict[str, object], text: str
 ) -> None:
-    values = operands(1, 8, 1, (0, 1))
+    values = values_of(1, 8, 1, (0, 1))
     model = node_model(values, NAMES[2:], **{"routes": (0, 1), "layout": "last", **attributes})
     with pytest.raises(Exception, match=text):  # ORT's exceptions share no base
         session(model, library).run(None, {name: values[name] for name in ("u", "x_dbl")})
 
 
 def test_wrong_map_is_an_error_and_no_crash(library: Artifact) -> None:
-    values = operands(1, 8, 1, (0, 1))
+    values = values_of(1, 8, 1, (0, 1))
     run = session(node_model(values, NAMES[2:], routes=(0, 1), layout="last"), library).run
     with pytest.raises(Exception, match=r"x_dbl|dimension"):
         run(None, {"u": values["u"], "x_dbl": values["x_dbl"][:, :4]})

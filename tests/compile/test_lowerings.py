@@ -115,7 +115,7 @@ def test_each_pass_alone_keeps_a_valid_graph_near_the_canonical_one(
 
 def test_passes_state_their_bounds_under_different_names() -> None:
     steps = cpu_passes(reduce_range=True)
-    assert len({step.name for step in steps}) == len(steps) == 5
+    assert len({step.name for step in steps}) == len(steps) == 10
     assert all(step.bound for step in steps)
 
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
 import pytest
 import torch
 
+from compile.export import onnx_from_student
+from compile.model.checkpoint import save_student, teacher_from_checkpoint
+from compile.model.mspanet import MultiScale, PyramidAttention
+from compile.model.spec import ModelSpec
 from compile.model.zoo import model_from_name, model_names
 from edge.errors import UsageError
+from edge.preprocess import Preprocess
 
 MILLIONS = {  # with 1000 classes and 3 channels; papers and timm's own tables
     "resnet50": 25.6,
@@ -16,6 +25,8 @@ MILLIONS = {  # with 1000 classes and 3 channels; papers and timm's own tables
     "repvit_m1_0": 7.3,
     "efficientnet_b0": 5.3,
     "mobilenetv4_conv_small": 3.8,
+    "efficientnet_b0_attention": 4.6,  # of the backbone 4.0
+    "mspanet": 25.6,  # counted from its authors' definition
 }
 
 
@@ -41,17 +52,57 @@ def test_comparator_takes_another_size(name: str) -> None:
         assert model(torch.zeros(1, 1, 160, 160))[0].shape == (1, 2)
 
 
-@pytest.mark.parametrize("name", ["edge_n", "vmamba_t_s2l5", "swin_tiny", "resnet18"])
+@pytest.mark.parametrize("name", ["edge_n", "vmamba_t_s2l5", "swin_tiny", "resnet18", "mspanet"])
 def test_drop_path_reaches_the_blocks(name: str) -> None:
     model = model_from_name(name, classes=2, in_channels=1, drop_path=0.5)
     assert any(getattr(m, "rate", 0) == 0.5 or getattr(m, "drop_prob", 0) == 0.5 for m in model.modules())
 
 
 def test_every_name_is_told() -> None:
-    assert len(set(model_names())) == len(model_names()) == 17
+    assert len(set(model_names())) == len(model_names()) == 19
 
 
 def test_unknown_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="edge_n") as refusal:
         model_from_name("edge-n", classes=2)
     assert "vmamba_t" not in refusal.value.cure
+
+
+@pytest.mark.parametrize("name", ["mspanet", "efficientnet_b0_attention"])
+def test_a_comparator_goes_through_its_file_and_onnx_unchanged(name: str, tmp_path: Path) -> None:
+    spec = ModelSpec(name, ("a", "b", "c"), preprocess=Preprocess(size_px=64))
+    torch.manual_seed(0)
+    model = model_from_name(name, 3)
+    with torch.no_grad():
+        model(torch.randn(4, 1, 64, 64))  # in training mode: statistics of its own, so that no layer explodes
+    model = model.half().float().eval()  # the values that the file keeps
+    save_student(model, spec, tmp_path / "w.safetensors")
+    loaded, _ = teacher_from_checkpoint(tmp_path / "w.safetensors")
+    frames = np.random.default_rng(0).normal(size=(2, 1, 64, 64)).astype(np.float32)
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(frames))
+        again = loaded(torch.from_numpy(frames))
+    assert all(torch.equal(a, b) for a, b in zip(again, expected, strict=True))
+    exported = onnx_from_student(loaded, spec, tmp_path / "m.onnx")
+    session = ort.InferenceSession(exported.path, providers=["CPUExecutionProvider"])
+    for ours, theirs in zip(session.run(["logits", "features"], {"frame": frames}), expected, strict=True):
+        scale = float(theirs.abs().max())
+        np.testing.assert_allclose(ours, theirs.numpy(), rtol=0, atol=1e-3 * scale)
+
+
+def test_quarter_means_are_torch_s_adaptive_ones() -> None:
+    x = torch.rand(2, 32, 7, 5, generator=torch.Generator().manual_seed(0))
+    attention = PyramidAttention(32).eval()
+    quarters = torch.nn.functional.adaptive_avg_pool2d(x, 2).reshape(2, -1, 1, 1)
+    means = torch.cat([x.mean((2, 3), keepdim=True), quarters], 1)
+    expected = torch.sigmoid(attention.fc2(torch.relu(attention.fc1(means))))
+    torch.testing.assert_close(attention(x), expected)
+
+
+def test_scales_build_on_each_other_except_where_a_stage_begins() -> None:
+    for stride, first, expected in ((1, False, [1, 1, 1]), (2, True, [1, 0, 0])):
+        module = MultiScale(16, stride, first).eval()
+        x = torch.zeros(1, 48, 8, 8)
+        x[:, :16] = torch.rand(1, 16, 8, 8, generator=torch.Generator().manual_seed(0))
+        scales = module(x).split(16, 1)  # without a bias a scale that sees only zeros stays zero
+        assert [int(bool(scale.abs().max() > 0)) for scale in scales] == expected

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge.cpu import load_cpu
 from edge.decision import NOT_MEASURED, Decision
-from edge.errors import DeviceError, EdgeError, GateError, ImageError, InputError, TrustError, UsageError
+from edge.errors import DeviceError, GateError, ImageError, InputError, TrustError, UsageError
 from edge.keyring import Keyring
 from edge.manifest import Gate
 from edge.session import open_session

@@ -1,14 +1,19 @@
 // The C ABI: arguments checked, the ISA chosen, the work dealt to the caller's threads.
+#include <cmath>
 #include <initializer_list>
 
 #include "kernel.h"
 
 namespace {
 
+using ss2d::Deal;
 using ss2d::Kernel;
 using ss2d::Layout;
+using ss2d::Staging;
 
 constexpr int64_t kMaxElements = int64_t{1} << 40;  // a map, its weights or the workspace; keeps products below 2^63
+constexpr int64_t kWorthThreads = 1 << 16;  // values of x_dbl; fewer are staged before another thread has started
+constexpr int64_t kWorthReducing = 1 << 19;  // values of all slots; fewer are summed before then, too
 
 ss2d_isa best_isa() {
 #if defined(__x86_64__)
@@ -46,12 +51,12 @@ bool product_fits(std::initializer_list<int64_t> sizes) {
   return product <= static_cast<double>(kMaxElements);
 }
 
-// Sizes and ISA: all that every entry point needs.
+// Sizes, types and ISA: all that every entry point needs.
 ss2d_status check_sizes(const ss2d_params* p, const Kernel** kernel, Layout* layout) {
   if (!p) return SS2D_NULL_POINTER;
   if (p->abi != SS2D_ABI) return SS2D_WRONG_ABI;
   for (const int32_t dtype : {p->u_dtype, p->x_dbl_dtype, p->y_dtype})
-    if (dtype != SS2D_FLOAT32) return SS2D_UNSUPPORTED_DTYPE;
+    if (dtype < SS2D_FLOAT32 || dtype > SS2D_INT8) return SS2D_UNSUPPORTED_DTYPE;
   *kernel = kernel_from_isa(p->isa);
   if (!*kernel) return SS2D_UNSUPPORTED_ISA;
   if (p->batch < 0) return SS2D_BAD_SIZE;
@@ -62,10 +67,11 @@ ss2d_status check_sizes(const ss2d_params* p, const Kernel** kernel, Layout* lay
       !product_fits({images, p->height, p->width, p->routes_n, per_pixel}) ||
       !product_fits({p->routes_n, d + 32, per_pixel + 2}))
     return SS2D_BAD_SIZE;
-  const int64_t lanes = (*kernel)->lanes;
-  *layout = {int64_t{p->height} * p->width, (d + lanes - 1) / lanes, lanes, n, p->dt_rank, p->routes_n};
+  *layout = Layout(*p, (*kernel)->lanes);
   return SS2D_OK;
 }
+
+bool is_scale(int32_t dtype, float scale) { return dtype != SS2D_INT8 || (scale > 0 && std::isfinite(scale)); }
 
 ss2d_status check_launch(const ss2d_params& p, const void* packed, const void* workspace, size_t bytes, size_t needed) {
   if (!p.routes || !packed || (p.batch && (!p.u || !p.x_dbl))) return SS2D_NULL_POINTER;
@@ -73,10 +79,6 @@ ss2d_status check_launch(const ss2d_params& p, const void* packed, const void* w
     if (p.routes[k] < 0 || p.routes[k] > 3) return SS2D_BAD_ROUTE;
   if (bytes < needed) return SS2D_WORKSPACE_TOO_SMALL;
   return needed && !workspace ? SS2D_NULL_POINTER : SS2D_OK;
-}
-
-int64_t used_slots(const ss2d_params& p, int32_t slots) {
-  return slots < p.batch ? slots : p.batch > 0 ? p.batch : 1;
 }
 
 void run(const ss2d_parallel* parallel, int64_t tasks, ss2d_task task, void* argument) {
@@ -93,6 +95,11 @@ struct Call {
   int64_t slots;
 };
 
+void stage_task(void* argument, int64_t index) {
+  const Call& call = *static_cast<const Call*>(argument);
+  call.kernel.stage(call.params, call.workspace, index);
+}
+
 void forward_task(void* argument, int64_t index) {
   const Call& call = *static_cast<const Call*>(argument);
   call.kernel.forward(call.params, call.packed, call.workspace, index);
@@ -101,6 +108,11 @@ void forward_task(void* argument, int64_t index) {
 void backward_task(void* argument, int64_t index) {
   const Call& call = *static_cast<const Call*>(argument);
   call.kernel.backward(call.params, call.packed, *call.gradients, call.workspace, index, call.slots);
+}
+
+void reduce_task(void* argument, int64_t index) {
+  const Call& call = *static_cast<const Call*>(argument);
+  call.kernel.reduce(call.params, *call.gradients, call.workspace, call.slots, index);
 }
 
 }  // namespace
@@ -115,8 +127,10 @@ ss2d_status ss2d_bytes_from_params(const ss2d_params* params, int32_t slots, ss2
   if (!bytes) return SS2D_NULL_POINTER;
   if (slots < 1) return SS2D_BAD_SIZE;
   bytes->packed = layout.packed_size() * sizeof(float);
-  bytes->forward = layout.forward_size(params->batch) * sizeof(float);
-  bytes->backward = used_slots(*params, slots) * layout.slot_size() * sizeof(float);
+  bytes->forward = Staging(*params, kernel->lanes).size() * sizeof(float);
+  const Deal deal(layout, params->batch, slots);
+  if (!product_fits({deal.slots, deal.slot_size()})) return SS2D_BAD_SIZE;
+  bytes->backward = deal.slots * deal.slot_size() * sizeof(float);
   return SS2D_OK;
 }
 
@@ -136,30 +150,39 @@ ss2d_status ss2d_forward(const ss2d_params* params, const void* packed, void* wo
   Layout layout;
   ss2d_status status = check_sizes(params, &kernel, &layout);
   if (status != SS2D_OK) return status;
-  const size_t needed = layout.forward_size(params->batch) * sizeof(float);
-  status = check_launch(*params, packed, workspace, workspace_bytes, needed);
+  const Staging staging(*params, kernel->lanes);
+  status = check_launch(*params, packed, workspace, workspace_bytes, staging.size() * sizeof(float));
   if (status != SS2D_OK) return status;
   if (params->batch && !params->y) return SS2D_NULL_POINTER;
+  if (!is_scale(params->u_dtype, params->u_scale) || !is_scale(params->x_dbl_dtype, params->x_dbl_scale) ||
+      !is_scale(params->y_dtype, params->y_scale))
+    return SS2D_BAD_SCALE;
   Call call = {*kernel, *params, static_cast<const float*>(packed), static_cast<float*>(workspace), nullptr, 0};
-  run(parallel, params->batch * layout.blocks, forward_task, &call);
+  if (staging.x) run(staging.x_size() < kWorthThreads ? nullptr : parallel, staging.stage_tasks(), stage_task, &call);
+  run(parallel, staging.shares(), forward_task, &call);
   return SS2D_OK;
 }
 
 ss2d_status ss2d_backward(const ss2d_params* params, const void* packed, const ss2d_gradients* gradients, int32_t slots,
                           void* workspace, size_t workspace_bytes, const ss2d_parallel* parallel) {
+  const Kernel* kernel;
+  Layout layout;
   ss2d_bytes bytes;
-  ss2d_status status = ss2d_bytes_from_params(params, slots, &bytes);
+  ss2d_status status = check_sizes(params, &kernel, &layout);
+  if (status == SS2D_OK) status = ss2d_bytes_from_params(params, slots, &bytes);
   if (status != SS2D_OK) return status;
   status = check_launch(*params, packed, workspace, workspace_bytes, bytes.backward);
   if (status != SS2D_OK) return status;
+  for (const int32_t dtype : {params->u_dtype, params->x_dbl_dtype})
+    if (dtype != SS2D_FLOAT32) return SS2D_UNSUPPORTED_DTYPE;
   const ss2d_gradients* g = gradients;
   if (!g || !g->dt_weight || !g->dt_bias || !g->A || !g->D) return SS2D_NULL_POINTER;
   if (params->batch && (!g->y || !g->u || !g->x_dbl)) return SS2D_NULL_POINTER;
-  const Kernel& kernel = *kernel_from_isa(params->isa);
-  Call call = {kernel, *params, static_cast<const float*>(packed), static_cast<float*>(workspace), g,
-               used_slots(*params, slots)};
-  run(parallel, call.slots, backward_task, &call);
-  kernel.reduce(*params, *g, call.workspace, call.slots);
+  const Deal deal(layout, params->batch, slots);
+  Call call = {*kernel, *params, static_cast<const float*>(packed), static_cast<float*>(workspace), g, deal.slots};
+  run(parallel, deal.slots, backward_task, &call);
+  const bool is_worth = deal.slots * (deal.weights_size() + deal.shared_size()) > kWorthReducing;
+  run(is_worth ? parallel : nullptr, layout.routes * (layout.blocks + deal.splits_images()), reduce_task, &call);
   return SS2D_OK;
 }
 

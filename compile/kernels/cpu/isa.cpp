@@ -6,6 +6,6 @@
 namespace ss2d {
 
 extern const Kernel SS2D_KERNEL;
-const Kernel SS2D_KERNEL = {kLanes, pack, forward, backward, reduce};
+const Kernel SS2D_KERNEL = {kLanes, pack, stage, forward, backward, reduce};
 
 }  // namespace ss2d

@@ -29,7 +29,7 @@ struct TensorShape;
 struct CustomOp;
 
 enum ErrorCode : int { kFail = 1, kInvalidArgument = 2 };
-enum ElementType : int { kFloat = 1 };
+enum ElementType : int { kFloat = 1, kUint8 = 2 };
 enum Characteristic : int { kRequired = 0 };
 enum MemoryType : int { kMemoryDefault = 0 };
 
@@ -50,6 +50,8 @@ struct Api {
   SS2D_CALL(61, GetDimensionsCount, rank, (const TensorShape* of, size_t* out), (of, out))
   SS2D_CALL(62, GetDimensions, dimensions, (const TensorShape* of, int64_t* out, size_t rank), (of, out, rank))
   SS2D_CALL(65, GetTensorTypeAndShape, shape, (const Value* value, TensorShape** out), (value, out))
+  SS2D_CALL(85, KernelInfoGetAttribute_float, attribute_float, (const KernelInfo* info, const char* name, float* out),
+            (info, name, out))
   SS2D_CALL(87, KernelInfoGetAttribute_string, attribute_string,
             (const KernelInfo* info, const char* name, char* out, size_t* bytes), (info, name, out, bytes))
   SS2D_CALL(90, KernelContext_GetInput, input, (const KernelContext* in, size_t index, const Value** out),

@@ -2,27 +2,18 @@
 //
 // A kernel object packs its weights once where they are constants of the graph, and then holds nothing that a run
 // writes: concurrent runs are safe, scratch memory belongs to the call.
-#include <initializer_list>
-#include <new>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "ort_api.h"
+#include "ort_kernel.h"
 
 #include "../selective_scan.h"
 
 namespace {
 
-using ort::Api;
-
 enum Input { kU, kXDbl, kDtWeight, kDtBias, kA, kD, kInputs };
-constexpr int kMaxRank = 4;
-constexpr int kRanks[kInputs] = {4, 4, 3, 2, 3, 2};
-
-struct Tensor {
-  const float* data = nullptr;
-  int64_t shape[kMaxRank] = {};
-};
+constexpr size_t kRanks[kInputs] = {4, 4, 3, 2, 3, 2};
 
 struct Kernel {
   const Api* api;
@@ -31,52 +22,21 @@ struct Kernel {
   std::vector<float> packed;  // empty where the weights are not constant
 };
 
-struct Failure {
-  const char* text;
-};
-
-// A status of ONNX Runtime on its way out, ready to be returned.
-struct Refusal {
-  ort::Status* status;
-};
-
-void require(ort::Status* status) {
-  if (status) throw Refusal{status};
-}
-
 void require(ss2d_status status) {
   if (status != SS2D_OK) throw Failure{ss2d_text_from_status(status)};
 }
 
-Tensor tensor_from_value(const Api& api, const ort::Value* value, int rank) {
-  ort::TensorShape* shape = nullptr;
-  require(api.shape(value, &shape));
-  Tensor tensor;
-  size_t got = 0;
-  ort::Status* status = api.rank(shape, &got);
-  if (!status && got == static_cast<size_t>(rank)) status = api.dimensions(shape, tensor.shape, got);
-  api.release_shape(shape);
-  require(status);
-  if (got != static_cast<size_t>(rank)) throw Failure{"SelectiveScan2D: an input has the wrong number of dimensions"};
-  void* data = nullptr;
-  require(api.data(const_cast<ort::Value*>(value), &data));
-  tensor.data = static_cast<const float*>(data);
+Tensor tensor_of_rank(Tensor tensor, size_t rank) {
+  if (tensor.rank != rank) throw Failure{"SelectiveScan2D: an input has the wrong number of dimensions"};
   return tensor;
-}
-
-bool has_shape(const Tensor& tensor, std::initializer_list<int64_t> expected) {
-  const int64_t* size = tensor.shape;
-  for (const int64_t wanted : expected)
-    if (*size++ != wanted) return false;
-  return true;
 }
 
 ss2d_params params_from_weights(const Kernel& kernel, const Tensor* inputs) {
   ss2d_params p = {};
   const int64_t *weight = inputs[kDtWeight].shape, k = static_cast<int64_t>(kernel.routes.size());
   const int64_t d = weight[1], r = weight[2], n = inputs[kA].shape[2];
-  if (weight[0] != k || !has_shape(inputs[kDtBias], {k, d}) || !has_shape(inputs[kA], {k, d, n}) ||
-      !has_shape(inputs[kD], {k, d}) || d > INT32_MAX || r > INT32_MAX || n > INT32_MAX)
+  if (weight[0] != k || !inputs[kDtBias].has_shape({k, d}) || !inputs[kA].has_shape({k, d, n}) ||
+      !inputs[kD].has_shape({k, d}) || d > INT32_MAX || r > INT32_MAX || n > INT32_MAX)
     throw Failure{"SelectiveScan2D: the weights' shapes do not fit one another and the routes"};
   p.abi = SS2D_ABI;
   p.batch = p.height = p.width = 1;
@@ -85,10 +45,10 @@ ss2d_params params_from_weights(const Kernel& kernel, const Tensor* inputs) {
   p.d_state = static_cast<int32_t>(n);
   p.routes_n = static_cast<int32_t>(k);
   p.routes = kernel.routes.data();
-  p.dt_weight = inputs[kDtWeight].data;
-  p.dt_bias = inputs[kDtBias].data;
-  p.A = inputs[kA].data;
-  p.D = inputs[kD].data;
+  p.dt_weight = inputs[kDtWeight].floats();
+  p.dt_bias = inputs[kDtBias].floats();
+  p.A = inputs[kA].floats();
+  p.D = inputs[kD].floats();
   return p;
 }
 
@@ -115,8 +75,8 @@ void add_maps(const Kernel& kernel, const Tensor* inputs, ss2d_params* p) {
     if (kernel.channels_first) return ss2d_strides{length * channels, 1, length};
     return ss2d_strides{length * channels, channels, 1};
   };
-  p->u = inputs[kU].data;
-  p->x_dbl = inputs[kXDbl].data;
+  p->u = inputs[kU].floats();
+  p->x_dbl = inputs[kXDbl].floats();
   p->u_strides = p->y_strides = strides(p->d_inner);
   p->x_dbl_strides = strides(values);
 }
@@ -143,39 +103,18 @@ void run_on_pool(void* context, int64_t tasks, ss2d_task task, void* argument) {
 void compute(const Kernel& kernel, ort::KernelContext* context) {
   const Api& api = *kernel.api;
   Tensor inputs[kInputs];
-  for (int i = 0; i < kInputs; ++i) {
-    const ort::Value* value = nullptr;
-    require(api.input(context, i, &value));
-    inputs[i] = tensor_from_value(api, value, kRanks[i]);
-  }
+  for (int i = 0; i < kInputs; ++i) inputs[i] = tensor_of_rank(input_from_context(api, context, i), kRanks[i]);
   ss2d_params p = params_from_weights(kernel, inputs);
   const std::vector<float> own = kernel.packed.empty() ? packed_from_params(p) : std::vector<float>();
   add_maps(kernel, inputs, &p);
-  ort::Value* output = nullptr;
-  require(api.output(context, 0, inputs[kU].shape, kRanks[kU], &output));
-  require(api.data(output, &p.y));
+  p.y = output_in_context(api, context, 0, inputs[kU].shape, kRanks[kU]);
   ss2d_bytes bytes;
   require(ss2d_bytes_from_params(&p, 1, &bytes));
-  std::vector<float> workspace(bytes.forward / sizeof(float));
+  const std::unique_ptr<float[]> workspace(new float[bytes.forward / sizeof(float)]);  // not cleared: it may be large
   Pool pool = {&api, context};
   const ss2d_parallel parallel = {run_on_pool, &pool};
   const float* packed = kernel.packed.empty() ? own.data() : kernel.packed.data();
-  require(ss2d_forward(&p, packed, workspace.data(), bytes.forward, &parallel));
-}
-
-// Runs `work` and turns what it throws into a status: no exception may cross the C interface.
-template <typename Work>
-ort::Status* guarded(const Api& api, const Work& work) {
-  try {
-    work();
-    return nullptr;
-  } catch (const Refusal& refusal) {
-    return refusal.status;
-  } catch (const Failure& failure) {
-    return api.create_status(ort::kInvalidArgument, failure.text);
-  } catch (const std::bad_alloc&) {
-    return api.create_status(ort::kFail, "SelectiveScan2D: Failed to allocate memory");
-  }
+  require(ss2d_forward(&p, packed, workspace.get(), bytes.forward, &parallel));
 }
 
 void read_attributes(const ort::KernelInfo* info, Kernel* kernel) {
@@ -201,7 +140,7 @@ void pack_constants(const ort::KernelInfo* info, Kernel* kernel) {
     const ort::Value* value = nullptr;
     require(api.constant_input(info, i, &is_constant, &value));
     if (!is_constant) return;
-    inputs[i] = tensor_from_value(api, value, kRanks[i]);
+    inputs[i] = tensor_of_rank(tensor_from_value(api, value), kRanks[i]);
   }
   kernel->packed = packed_from_params(params_from_weights(*kernel, inputs));
 }
@@ -246,6 +185,7 @@ ort::CustomOpDomain* domain_with_operator(const Api& api) {
   ort::CustomOpDomain* domain = nullptr;
   require(api.create_domain("vmamba", &domain));
   require(api.add_op(domain, &op));
+  add_fused_operators(api, domain);
   return domain;
 }
 

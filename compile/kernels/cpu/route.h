@@ -63,8 +63,18 @@ SS2D_INLINE Channels<kWhole, Float> channels_of(Float* data, const ss2d_strides&
           left < kLanes ? left : kLanes};
 }
 
-inline ss2d::Layout layout_of(const ss2d_params& p) {
-  return {int64_t{p.height} * p.width, (p.d_inner + kLanes - 1) / kLanes, kLanes, p.d_state, p.dt_rank, p.routes_n};
+inline ss2d::Layout layout_of(const ss2d_params& p) { return ss2d::Layout(p, kLanes); }
+
+// One route's scalars at the pixels: x[0..R) dt, then B, then C.
+struct Scalars {
+  const float* data;
+  int64_t pixel_stride, stride;
+};
+
+SS2D_INLINE Scalars scalars_of(const ss2d_params& p, const ss2d::Layout& layout, int64_t image, int64_t k) {
+  const ss2d_strides& s = p.x_dbl_strides;
+  const int64_t first = k * (layout.rank + 2 * layout.states);
+  return {static_cast<const float*>(p.x_dbl) + image * s.batch + first * s.channel, s.pixel, s.channel};
 }
 
 // Whether a block has all its channels.

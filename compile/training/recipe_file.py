@@ -1,0 +1,120 @@
+"""A TOML file or a number of them on the command line -> a changed recipe, every name and kind of value checked."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from compile.training.augment import Augmentation
+from compile.training.recipe import KINDS, NOT_STANDARD, OPTIMIZERS, Phase, Recipe
+from edge.errors import UsageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ELSEWHERE = ("model", "phases", "distillation", "seed")  # fields that the command line alone decides
+
+
+def recipe_from_toml(path: Path, recipe: Recipe) -> Recipe:
+    """Change a recipe by a file.
+
+    Args:
+        path: TOML; its keys are fields of Recipe, with a table [augmentation].
+        recipe: what the file does not name stays as it is here.
+
+    Raises:
+        UsageError: not readable, an unknown key, or a value of the wrong kind or range.
+    """
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"The recipe {path} cannot be read: {error}.", "Give a TOML file in UTF-8.") from error
+    ranges = table.pop("augmentation", {})
+    if not isinstance(ranges, Mapping):
+        raise UsageError(f"The recipe {path} gives no table for augmentation.", "Write [augmentation] above its keys.")
+    augmentation = replace(recipe.augmentation, **_checked(path, ranges, recipe.augmentation, ()))
+    changed = replace(recipe, **_checked(path, table, recipe, (*ELSEWHERE, "augmentation")), augmentation=augmentation)
+    return checked_recipe(changed)
+
+
+def phases_from_text(text: str) -> tuple[Phase, ...]:
+    """Read a schedule, EPOCHS@PIXELS[,EPOCHS@PIXELS...].
+
+    Raises:
+        UsageError: it is none.
+    """
+    parts = [re.fullmatch(r"([1-9]\d*)@([1-9]\d*)", part.strip()) for part in text.split(",")]
+    if not all(parts):
+        raise UsageError(f"{text!r} is no schedule.", "Give EPOCHS@PIXELS[,EPOCHS@PIXELS...], e.g. 90@160,25@224.")
+    return tuple(Phase(int(part[1]), int(part[2])) for part in parts if part)
+
+
+def checked_recipe(recipe: Recipe) -> Recipe:
+    """The recipe itself, if its numbers can mean something.
+
+    Raises:
+        UsageError: a number out of its range, or an unknown kind.
+    """
+    shares = {"label_smoothing": 1.0, "drop_path": 1.0, "ema": 1.0, "negatives": 1.0, "momentum": 1.0}
+    wrong = [name for name, below in shares.items() if not 0 <= getattr(recipe, name) < below]
+    wrong += [name for name in ("lr", "clip") if getattr(recipe, name) <= 0]
+    wrong += [name for name in ("mixup", "weight_decay", "warmup_epochs", "balance") if getattr(recipe, name) < 0]
+    wrong += ["optimizer"] if recipe.optimizer not in OPTIMIZERS else []
+    kd = recipe.distillation
+    if kd is not None:
+        wrong += [name for name in ("weight", "label_weight", "feature_weight") if getattr(kd, name) < 0]
+        wrong += ["kind"] if kd.kind not in KINDS else []
+        wrong += ["temperature"] if kd.temperature <= 0 else []
+    wrong += ["batch"] if recipe.batch < 1 or recipe.shares(1)[0] < 1 else []
+    if wrong:
+        value = getattr(recipe, wrong[0], None) if hasattr(recipe, wrong[0]) else getattr(kd, wrong[0])
+        raise UsageError(
+            f"The recipe's {wrong[0]} is {value!r}, which is out of range.",
+            f"Shares lie in 0..1, weights at 0 or above; known are {', '.join((*OPTIMIZERS, *KINDS))}.",
+        )
+    return recipe
+
+
+def _checked(
+    path: Path, table: Mapping[str, Any], present: Recipe | Augmentation, elsewhere: tuple[str, ...]
+) -> dict[str, Any]:
+    """Values of a table in the kinds that the fields have."""
+    known = [field.name for field in fields(present) if field.name not in elsewhere]
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        if name not in known:
+            raise UsageError(f"The recipe {path} names {name!r}, which no file sets.", f"Known: {', '.join(known)}.")
+        now = getattr(present, name)
+        made: Any = tuple(value) if isinstance(value, list) else float(value) if _is_whole(value, now) else value
+        same_items = not isinstance(now, tuple) or all(isinstance(item, type(now[0])) for item in made)
+        if type(made) is not type(now) or not same_items:
+            raise UsageError(f"The recipe {path} gives {value!r} for {name}.", f"Give a value like {now!r}.")
+        values[name] = made
+    return values
+
+
+def _is_whole(value: object, now: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and isinstance(now, float)
+
+
+def labels_from_file(path: Path) -> tuple[str, ...]:
+    """Read names of planes, one a line.
+
+    Raises:
+        UsageError: not readable, empty, or a name twice.
+    """
+    try:
+        names = tuple(line.strip() for line in path.read_text("utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}.", "Give a UTF-8 file, one plane a line.") from error
+    if not names or len(set(names)) != len(names) or NOT_STANDARD in names:
+        raise UsageError(
+            f"{path} is empty, names a plane twice or names {NOT_STANDARD}.", "Give each plane once, one a line."
+        )
+    return names

@@ -1,0 +1,35 @@
+"""The optimizer of a recipe, and its learning rate at each step: a linear rise, then a cosine to zero."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from compile.training.recipe import Recipe
+
+START = 0.01  # epochs by which the rise begins above zero
+
+
+def optimizer_from_recipe(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW, or SGD with Nesterov's momentum; weight decay on matrices and kernels only."""
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    plain = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+    return torch.optim.AdamW(groups, lr=recipe.lr)
+
+
+def rate_at(recipe: Recipe, position: float) -> float:
+    """Learning rate.
+
+    Args:
+        recipe: peak, rise and length.
+        position: epochs done, a fraction within an epoch.
+    """
+    if position < recipe.warmup_epochs:
+        return recipe.lr * (position + START) / recipe.warmup_epochs
+    done = (position - recipe.warmup_epochs) / max(1, recipe.epochs - recipe.warmup_epochs)
+    return recipe.lr * 0.5 * (1 + math.cos(math.pi * done))

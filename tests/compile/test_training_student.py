@@ -1,0 +1,160 @@
+"""`edge train` from a table to weights that describe themselves, and what it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from calibration.dataset import Dataset
+from compile.model.checkpoint import teacher_from_checkpoint
+from compile.training.recipe import Distillation, Recipe
+from compile.training.recipe_file import checked_recipe, phases_from_text, recipe_from_toml
+from compile.training.schedule import rate_at
+from compile.training.student import reported_dataset, student_from_dataset
+from edge.errors import LabelsError, UsageError
+from edge.preprocess import Preprocess
+from tests.compile.training_cases import HELD_OUT_ROWS, RECIPE, ROWS, dataset_of, short, silent
+from tests.conftest import Command
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Dataset]:
+    """Images to train on and images that are held out."""
+    folder = tmp_path_factory.mktemp("data")
+    return dataset_of(folder / "train", ROWS), dataset_of(folder / "held", HELD_OUT_ROWS)
+
+
+def test_a_student_is_trained_from_a_table_to_weights_that_describe_themselves(
+    data: tuple[Dataset, Dataset], tmp_path: Path
+) -> None:
+    artifact = student_from_dataset(*data, short(), tmp_path / "work", tmp_path / "student.safetensors", silent)
+    model, info = teacher_from_checkpoint(artifact.path)
+    assert info.spec is not None
+    assert (info.spec.name, info.spec.labels) == ("edge_n", ("abdomen", "femur", "not_standard"))
+    assert info.spec.reject_labels == ("not_standard",)
+    assert info.spec.machines == ("Aloka",)
+    assert info.spec.preprocess == Preprocess(size_px=32)
+    assert info.spec.parameters == sum(parameter.numel() for parameter in model.parameters())
+    assert set(artifact.made_from) == {"dataset", "recipe"}
+
+
+def test_held_out_images_without_a_trained_label_are_refused(data: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+    dataset, held_out = data
+    strangers = replace(held_out, samples=tuple(replace(sample, label="spine") for sample in held_out.samples))
+    with pytest.raises(LabelsError, match="no image of a label that is trained"):
+        student_from_dataset(dataset, strangers, RECIPE, tmp_path, tmp_path / "student.safetensors", silent)
+
+
+def test_progress_is_notreported_dataset_on_test_images_where_there_are_others(data: tuple[Dataset, Dataset]) -> None:
+    _, held_out = data
+    assert len(reported_dataset(held_out, RECIPE).samples) == 3
+    mixed = replace(held_out, samples=(replace(held_out.samples[0], split="val"), *held_out.samples[1:]))
+    assert [sample.split for sample in reported_dataset(mixed, RECIPE).samples] == ["val"]
+
+
+def unexpected(stage: str, _share: float) -> None:
+    pytest.fail(f"{stage} was begun")
+
+
+def test_an_unknown_model_is_refused_before_any_image_is_read(data: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="edge-n"):
+        student_from_dataset(*data, replace(RECIPE, model="edge-n"), tmp_path, tmp_path / "x", unexpected)
+
+
+def test_the_command_trains_and_tells_its_last_epoch(
+    data: tuple[Dataset, Dataset], tmp_path: Path, edge: Command
+) -> None:
+    labels, recipe, weights = tmp_path / "planes.txt", tmp_path / "recipe.toml", tmp_path / "w.safetensors"
+    labels.write_text("abdomen\nfemur\n")
+    recipe.write_text("ema = 0.5\nmixup = 0\n[augmentation]\nerase = 0.1\n")
+    table, held = (dataset.root / "labels.csv" for dataset in data)
+    done = edge(
+        *("train", "mobilenetv4_conv_small", "--data", table, "--held-out", held, "-o", weights, "--json"),
+        *("--epochs", "1@32", "--batch", 5, "--optimizer", "sgd", "--lr", 0.01, "--labels", labels, "--recipe", recipe),
+    )
+    assert done.code == 0, done.err
+    assert done.document["last_epoch"]["epoch"] == 1 and done.document["weights"] == str(weights)
+    assert weights.is_file() and Path(done.document["log"]).is_file()
+
+
+BAD = {
+    "model": (["edge-n"], "edge_n", 2),
+    "schedule": (["edge_n", "--epochs", "5@0"], "no schedule", 2),
+    "optimizer": (["edge_n", "--optimizer", "adam"], "optimizer is 'adam'", 2),
+    "rate": (["edge_n", "--lr", "-1"], "lr is -1", 2),
+    "recipe file": (["edge_n", "--recipe", "missing.toml"], "cannot be read", 2),
+    "labels file": (["edge_n", "--labels", "missing.txt"], "cannot be read", 2),
+    "output": (["edge_n", "-o", "weights.pt"], "NAME.safetensors", 2),
+}
+
+
+@pytest.mark.parametrize(("arguments", "told", "code"), BAD.values(), ids=BAD)
+def test_what_cannot_mean_anything_is_a_usage_error(
+    data: tuple[Dataset, Dataset], tmp_path: Path, edge: Command, arguments: list[str], told: str, code: int
+) -> None:
+    output = [] if "-o" in arguments else ["-o", tmp_path / "w.safetensors"]
+    done = edge("train", *arguments, "--data", data[0].root / "labels.csv", *output, "--json")
+    assert done.code == code and told in done.err
+
+
+@pytest.mark.parametrize("text", ["", "90", "90@", "0@160", "5@0", "-1@160", "90@160;25@224", "9.5@160"])
+def test_a_schedule_that_means_nothing_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="no schedule"):
+        phases_from_text(text)
+
+
+def test_a_recipe_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text('drop_path = 0\nrejects = ["other"]\nbatch = 8\n[augmentation]\narea = [0.5, 1.0]\n')
+    made = recipe_from_toml(path, RECIPE)
+    augmentation = replace(RECIPE.augmentation, area=(0.5, 1.0))
+    assert made == replace(RECIPE, drop_path=0.0, rejects=("other",), batch=8, augmentation=augmentation)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rate = 1",
+        "model = 'edge_s'",
+        "seed = 3",
+        "lr = '1'",
+        "batch = 1.5",
+        "batch = true",
+        "rejects = [1]",
+        "ema = 1.0",
+        "augmentation = 3",
+        "[augmentation]\nzoom = 1",
+        "lr =",
+    ],
+)
+def test_a_recipe_file_that_means_nothing_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError):
+        recipe_from_toml(path, RECIPE)
+
+
+@pytest.mark.parametrize("change", [{"kind": "magic"}, {"temperature": 0.0}, {"weight": -1.0}, {"unlabelled": 0.99}])
+def test_a_distillation_that_means_nothing_is_refused(change: dict[str, float]) -> None:
+    with pytest.raises(UsageError):
+        checked_recipe(replace(RECIPE, distillation=replace(Distillation(()), **change)))
+
+
+def test_the_rate_rises_linearly_and_falls_as_a_cosine_to_zero() -> None:
+    recipe = Recipe(phases=phases_from_text("20@32"), warmup_epochs=5, lr=0.1)
+    rates = np.array([rate_at(recipe, position) for position in (0, 2.5, 5, 12.5, 20)])
+    assert rates == pytest.approx([0.0002, 0.0502, 0.1, 0.05, 0], abs=1e-6)
+
+
+def test_weight_decay_spares_biases_and_norms() -> None:
+    from compile.training.schedule import optimizer_from_recipe
+
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.LayerNorm(2))
+    for kind in ("adamw", "sgd"):
+        decayed, plain = optimizer_from_recipe(model, replace(RECIPE, optimizer=kind)).param_groups
+        assert [len(decayed["params"]), len(plain["params"])] == [1, 3]
+        assert (decayed["weight_decay"], plain["weight_decay"]) == (0.05, 0.0)
