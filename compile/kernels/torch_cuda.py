@@ -13,15 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from compile.kernels.build_cuda import cuda_library_from_sources
-from compile.kernels.native import BEST_ISA, DTYPES, Gradients, Params
+from compile.kernels.native import DTYPES, Gradients, Params
 from compile.kernels.native_cuda import CudaKernel
-from compile.kernels.torch_native import FLOATS, NativeScan
+from compile.kernels.torch_native import FLOATS, params_from_tensors
 from edge.errors import DeviceError, UsageError
 
 
@@ -32,12 +31,10 @@ class CudaScan:
     Attributes:
         kernel: the library.
         tactic: launch shape, 0 = chosen by the sizes, else 1..kernel.tactics.
-        isa: of no meaning here, but a field of the struct.
     """
 
     kernel: CudaKernel
     tactic: int = 0
-    isa: int = BEST_ISA
 
     def accepts(self, *tensors: Tensor) -> bool:
         """Whether the kernels compute these: tensors with data, all on one CUDA device, of at most 32 bits."""
@@ -68,7 +65,7 @@ class CudaScan:
         """
         half = u.dtype == torch.float16 and x_dbl.dtype == torch.float16
         tensors = self._checked((u, x_dbl, dt_weight, dt_bias, A, D), torch.float16 if half else torch.float32)
-        params = self.params(tensors, routes, layout)
+        params = self._params(tensors, routes, layout)
         y = torch.empty_like(tensors[0])
         params.y, params.y_strides = y.data_ptr(), params.u_strides
         params.u_dtype = params.x_dbl_dtype = params.y_dtype = DTYPES["float16" if half else "float32"]
@@ -99,7 +96,7 @@ class CudaScan:
         """
         inputs = (u, x_dbl, dt_weight, dt_bias, A, D)
         grad, *tensors = self._checked((grad, *inputs), torch.float32)
-        params = self.params(tensors, routes, layout)
+        params = self._params(tensors, routes, layout)
         out = [torch.empty_like(tensor) for tensor in tensors]
         pointers = [tensor.data_ptr() for tensor in (grad, *out)]
         strides = (params.u_strides, params.u_strides, params.x_dbl_strides)
@@ -111,13 +108,8 @@ class CudaScan:
             self.kernel.backward(params, gradients, workspace.data_ptr(), size, stream)
         return tuple(made.to(tensor.dtype) for made, tensor in zip(out, inputs, strict=True))
 
-    def params(self, tensors: Sequence[Tensor], routes: Sequence[int], layout: str) -> Params:
-        """The six tensors for the kernel, which must be contiguous and outlive the launch; y is left to the caller.
-
-        Raises:
-            UsageError: a layout or shape that the operator does not have.
-        """
-        params = NativeScan.params(cast(NativeScan, self), tensors, routes, layout)  # it needs nothing of a CPU
+    def _params(self, tensors: Sequence[Tensor], routes: Sequence[int], layout: str) -> Params:
+        params = params_from_tensors(tensors, routes, layout)
         params.tactic = self.tactic
         return params
 

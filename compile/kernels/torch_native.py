@@ -111,28 +111,9 @@ class NativeScan:
         return [tensor.detach().to(torch.float32).contiguous() for tensor in tensors]
 
     def params(self, tensors: Sequence[Tensor], routes: Sequence[int], layout: str) -> Params:
-        """The six tensors for the kernel, which must be contiguous and outlive the result; y is left to the caller.
-
-        Raises:
-            UsageError: a layout or shape that the operator does not have.
-        """
-        u, x_dbl, dt_weight, dt_bias, A, D = tensors
-        if layout not in ("last", "first"):
-            raise UsageError(f"Layout {layout!r} does not exist.", 'Use "last" or "first".')
-        rows = slice(1, 3) if layout == "last" else slice(2, 4)
-        (height, width), channel = u.shape[rows], 3 if layout == "last" else 1
-        k, d, rank, states = len(routes), u.shape[channel], dt_weight.shape[-1], A.shape[-1]
-        values = list(u.shape)
-        values[channel] = k * (rank + 2 * states)
-        expected = (tuple(u.shape), tuple(values), (k, d, rank), (k, d), (k, d, states), (k, d))
-        if tuple(tuple(tensor.shape) for tensor in tensors) != expected:
-            got = [tuple(tensor.shape) for tensor in tensors]
-            raise UsageError(f"The shapes are {got}, expected {list(expected)}.", "Check K, D, N, R and the layout.")
-        params = params_from_sizes(u.shape[0], height, width, d, states, rank, routes, self.isa)
-        params.u, params.x_dbl = u.data_ptr(), x_dbl.data_ptr()
-        params.u_strides, params.x_dbl_strides = _strides(u, layout), _strides(x_dbl, layout)
-        params.dt_weight, params.dt_bias = dt_weight.data_ptr(), dt_bias.data_ptr()
-        params.A, params.D = A.data_ptr(), D.data_ptr()
+        """`params_from_tensors` for this instruction set."""
+        params = params_from_tensors(tensors, routes, layout)
+        params.isa = self.isa
         return params
 
     def packed(self, params: Params, size_bytes: int) -> Tensor:
@@ -140,6 +121,37 @@ class NativeScan:
         packed = _buffer(size_bytes)
         self.kernel.pack(params, packed.data_ptr())
         return packed
+
+
+def params_from_tensors(tensors: Sequence[Tensor], routes: Sequence[int], layout: str) -> Params:
+    """The six tensors for a kernel, float32 and of any device; y is left to the caller.
+
+    Args:
+        tensors: u, x_dbl, dt_weight, dt_bias, A, D; contiguous, and they must outlive the result.
+        routes: K of 0..3.
+        layout: "last" or "first", where the channels stand.
+
+    Raises:
+        UsageError: a layout or shape that the operator does not have.
+    """
+    u, x_dbl, dt_weight, dt_bias, A, D = tensors
+    if layout not in ("last", "first"):
+        raise UsageError(f"Layout {layout!r} does not exist.", 'Use "last" or "first".')
+    rows = slice(1, 3) if layout == "last" else slice(2, 4)
+    (height, width), channel = u.shape[rows], 3 if layout == "last" else 1
+    k, d, rank, states = len(routes), u.shape[channel], dt_weight.shape[-1], A.shape[-1]
+    values = list(u.shape)
+    values[channel] = k * (rank + 2 * states)
+    expected = (tuple(u.shape), tuple(values), (k, d, rank), (k, d), (k, d, states), (k, d))
+    if tuple(tuple(tensor.shape) for tensor in tensors) != expected:
+        got = [tuple(tensor.shape) for tensor in tensors]
+        raise UsageError(f"The shapes are {got}, expected {list(expected)}.", "Check K, D, N, R and the layout.")
+    params = params_from_sizes(u.shape[0], height, width, d, states, rank, routes, BEST_ISA)
+    params.u, params.x_dbl = u.data_ptr(), x_dbl.data_ptr()
+    params.u_strides, params.x_dbl_strides = _strides(u, layout), _strides(x_dbl, layout)
+    params.dt_weight, params.dt_bias = dt_weight.data_ptr(), dt_bias.data_ptr()
+    params.A, params.D = A.data_ptr(), D.data_ptr()
+    return params
 
 
 def native_scan(

@@ -16,23 +16,60 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from compile.kernels.torch_native import NativeScan
-
 ROUTES = (0, 1, 2, 3)  # rows, columns, rows reversed, columns reversed: VMamba's order
-_NATIVE: ContextVar[NativeScan | None] = ContextVar("native_scan", default=None)  # set by `use_native` alone
+
+
+class NativeForm(Protocol):
+    """The operator on a native kernel, as `torch_native.NativeScan` and `torch_cuda.CudaScan` are."""
+
+    def accepts(self, *tensors: Tensor) -> bool:
+        """Whether it computes these."""
+        ...
+
+    def forward(
+        self,
+        u: Tensor,
+        x_dbl: Tensor,
+        dt_weight: Tensor,
+        dt_bias: Tensor,
+        A: Tensor,
+        D: Tensor,
+        routes: Sequence[int],
+        layout: str,
+    ) -> Tensor:
+        """y, as `selective_scan_2d`."""
+        ...
+
+    def backward(
+        self,
+        grad: Tensor,
+        u: Tensor,
+        x_dbl: Tensor,
+        dt_weight: Tensor,
+        dt_bias: Tensor,
+        A: Tensor,
+        D: Tensor,
+        routes: Sequence[int],
+        layout: str,
+    ) -> tuple[Tensor, ...]:
+        """Gradients of the six tensors from that of y."""
+        ...
+
+
+_NATIVE: ContextVar[NativeForm | None] = ContextVar("native_scan", default=None)  # set by `use_native` alone
 
 
 @contextmanager
-def use_native(scan: NativeScan | None) -> Iterator[None]:
-    """Let the native kernel compute the operator and its gradients within a `with`, in this thread.
+def use_native(scan: NativeForm | None) -> Iterator[None]:
+    """Let a native kernel compute the operator within a `with`, in this thread, and its gradients at any later time.
 
-    Tensors that it does not accept (float64, on a GPU, fake ones of an export or a compilation) take the torch form.
+    Tensors that it does not accept (float64, another device, fake ones of an export) take the torch form.
 
     Args:
         scan: the kernel; None: the torch form for all, which is also what runs outside.
@@ -192,11 +229,12 @@ def _(
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(*inputs[:6])
     ctx.routes, ctx.layout = inputs[6:]
+    ctx.native = _NATIVE.get()  # gradients on a GPU are computed in a thread of torch's own
 
 
 def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     u, x_dbl, dt_weight, dt_bias, a, d = ctx.saved_tensors
-    native = _NATIVE.get()
+    native = ctx.native
     if native and native.accepts(grad, u, x_dbl, dt_weight, dt_bias, a, d):
         return (*native.backward(grad, u, x_dbl, dt_weight, dt_bias, a, d, ctx.routes, ctx.layout), None, None)
     # The forward is run again: its K scanned copies cost more memory than the second pass costs time.

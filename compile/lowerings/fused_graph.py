@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,9 +20,7 @@ UINT8 = 2  # onnx.TensorProto
 FIRST, LAST = [0, 3, 1, 2], [0, 2, 3, 1]  # channels last -> first, and back
 
 
-def fused_node(
-    op_type: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: float | Sequence[int]
-) -> NodeProto:
+def fused_node(op_type: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> NodeProto:
     """A node of the library's domain, named after its last result."""
     from onnx import helper
 

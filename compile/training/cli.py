@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import replace
@@ -151,12 +152,15 @@ def _run(
     import torch
 
     from calibration.samples_set import checked_dataset, dataset_with_splits, held_out_dataset
+    from compile.kernels.torch_machine import scan_from_machine
+    from compile.kernels.torch_scan import use_native
     from compile.training.recipe import NOT_STANDARD
     from compile.training.recipe_file import checked_recipe
     from compile.training.student import student_from_dataset
     from compile.training.teachers import teacher_from_text
     from compile.training.workers import workers_from_environment
     from edge.commands.progress import progress_bar
+    from edge.files import cache_from_environment
 
     if output.suffix != ".safetensors":
         raise UsageError(f"The output {output} is not named NAME.safetensors.", "Give -o NAME.safetensors.")
@@ -166,7 +170,11 @@ def _run(
     teachers = [teacher_from_text(name, (*recipe.labels, NOT_STANDARD)) for name in teacher_names]
     if recipe.distillation is not None:
         recipe = checked_recipe(replace(recipe, distillation=_completed(recipe.distillation, teachers)))
-    with workers_from_environment(os.environ) as workers, progress_bar(as_json or not workers.writes) as progress:
+    with contextlib.ExitStack() as stack:
+        workers = stack.enter_context(workers_from_environment(os.environ))
+        progress = stack.enter_context(progress_bar(as_json or not workers.writes))
+        scan = scan_from_machine(cache_from_environment(os.environ), os.environ.get("CXX", ""), progress)
+        stack.enter_context(use_native(scan))
         dataset = dataset_with_splits(data)
         more = [checked_dataset(path) for path in unlabelled]
         held = held_out_dataset(held_out, dataset)

@@ -76,8 +76,12 @@ def images() -> Batches:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory, images: Batches) -> Tiny:
     """The tiny student with random weights, all but quantized."""
-    folder = tmp_path_factory.mktemp("tiny")
-    module = Student(SHAPE, classes=5)
+    return tiny_from_shape(SHAPE, tmp_path_factory.mktemp("tiny"), images)
+
+
+def tiny_from_shape(shape: StudentShape, folder: Path, images: Batches) -> Tiny:
+    """A student with random weights, all but quantized."""
+    module = Student(shape, classes=5)
     randomized(module)
     spec = ModelSpec("tiny", tuple("abcde"), preprocess=Preprocess(size_px=SIZE_PX))
     model = onnx_from_student(module, spec, folder / "model.onnx")

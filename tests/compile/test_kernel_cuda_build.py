@@ -25,6 +25,7 @@ from compile.kernels.native_cuda import CudaKernel
 from compile.kernels.torch_cuda import CudaScan, cuda_scan
 from edge.errors import DeviceError, UsageError
 from tests.compile.cuda_call import SHIM, shim_command
+from tests.conftest import absent
 
 CARTS = (87, 90, 110)  # Orin, H100 and H200, Thor
 KERNELS = 18
@@ -43,11 +44,11 @@ def nvcc_or_skip() -> str:
 
 def nvrtc_or_skip() -> str:
     if not importlib.util.find_spec("cuda") or not importlib.util.find_spec("cuda.bindings"):
-        pytest.skip("no cuda-bindings")
+        absent("no cuda-bindings")
     try:
         nvrtc.header_folder()
     except DeviceError as error:
-        pytest.skip(str(error))
+        absent(str(error))
     return "nvrtc"
 
 

@@ -174,8 +174,8 @@ constexpr int kPixels = 8;  // of one row that share each load of a weight
 // Steps of kCount pixels from (row y, column x) of the result on, taps [from, to) of each kernel row.
 template <int kCount>
 SS2D_INLINE void stem_pixels(const Stem& s, const float* image, int64_t y, int64_t x, int64_t from, int64_t to,
-                             float* steps) {
-  const int64_t y_in = y * s.stride_h - s.top, x_in = x * s.stride_w - s.left;
+                             int64_t stride, float* steps) {
+  const int64_t y_in = y * s.stride_h - s.top, x_in = x * stride - s.left;
   for (int64_t block = 0; block < s.padded; block += kLanes) {
     Vec sums[kCount];
     for (int i = 0; i < kCount; ++i) sums[i] = load(s.bias + block);
@@ -186,7 +186,7 @@ SS2D_INLINE void stem_pixels(const Stem& s, const float* image, int64_t y, int64
         const float* weight = s.weight + (ky * s.channels_in + c) * s.kernel_w * s.padded + block;
         for (int64_t kx = from; kx < to; ++kx) {
           const Vec w = load(weight + kx * s.padded);
-          for (int i = 0; i < kCount; ++i) sums[i] += w * row[i * s.stride_w + kx];
+          for (int i = 0; i < kCount; ++i) sums[i] += w * row[i * stride + kx];
         }
       }
     }
@@ -199,9 +199,21 @@ template <int kCount>
 SS2D_INLINE bool stem_inside(const Stem& s, const float* image, int64_t y, int64_t x, float* steps) {
   const int64_t left = x * s.stride_w - s.left, right = left + (kCount - 1) * s.stride_w + s.kernel_w;
   if (left < 0 || right > s.width || x + kCount > s.width_out) return false;
-  if (s.kernel_w == 3) stem_pixels<kCount>(s, image, y, x, 0, 3, steps);  // the usual one: its loop is unrolled
-  else stem_pixels<kCount>(s, image, y, x, 0, s.kernel_w, steps);
+  if (s.kernel_w == 3 && s.stride_w == 2) stem_pixels<kCount>(s, image, y, x, 0, 3, 2, steps);  // the usual one
+  else stem_pixels<kCount>(s, image, y, x, 0, s.kernel_w, s.stride_w, steps);
   return true;
+}
+
+// Pixels as they lie padded; kPads: how often the padding goes into them, 0: any number.
+template <int kPads>
+SS2D_INLINE void put_pixels(const Stem& s, const uint8_t* codes, uint8_t* to, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    const uint8_t* from = codes + i * s.padded;
+    if (kPads) __builtin_memcpy(to + i * s.channels, from, kPads * layers::kStemPad);
+    else
+      for (int64_t c = 0; c < s.padded; c += layers::kStemPad)
+        __builtin_memcpy(to + i * s.channels + c, from + c, layers::kStemPad);
+  }
 }
 
 void stem_row(const Stem& s, int64_t index) {
@@ -217,16 +229,15 @@ void stem_row(const Stem& s, int64_t index) {
     if (!stem_inside<kPixels>(s, image, y, x, steps)) {
       count = 1;
       const int64_t left = x * s.stride_w - s.left, end = s.width - left;
-      stem_pixels<1>(s, image, y, x, left < 0 ? -left : 0, end < s.kernel_w ? end : s.kernel_w, steps);
+      stem_pixels<1>(s, image, y, x, left < 0 ? -left : 0, end < s.kernel_w ? end : s.kernel_w, s.stride_w, steps);
     }
     store_codes(codes, count * s.padded, s.zero, [&](int64_t i, int64_t) SS2D_BODY { return load(steps + i); });
-    for (int64_t i = 0; i < count; ++i, ++x, to += s.channels) {
-      if (x < roomy)
-        for (int64_t c = 0; c < s.padded; c += layers::kStemPad)
-          __builtin_memcpy(to + c, codes + i * s.padded + c, layers::kStemPad);
-      else
-        __builtin_memcpy(to, codes + i * s.padded, s.channels);
-    }
+    const int64_t free = roomy - x, whole = free < 0 ? 0 : free < count ? free : count;
+    if (s.padded == 2 * layers::kStemPad) put_pixels<2>(s, codes, to, whole);
+    else put_pixels<0>(s, codes, to, whole);
+    for (int64_t i = whole; i < count; ++i) __builtin_memcpy(to + i * s.channels, codes + i * s.padded, s.channels);
+    x += count;
+    to += count * s.channels;
   }
 }
 
