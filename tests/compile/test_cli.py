@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edge.cpu import load_cpu
 from tests.conftest import PLANES, Command, Made, check_told, edge_process, labels_file, striped
 
 NO_TORCH = "import sys; sys.modules.update(dict.fromkeys(('torch', 'onnxscript', 'safetensors', 'sklearn', 'timm')))"
@@ -28,7 +29,9 @@ def manifest_of(edge: Command, made: Made, bundle: Path) -> dict[str, Any]:
 
 def test_compiling_says_what_was_made_and_measured(stripes_made: Made) -> None:
     document = stripes_made.document
-    assert list(document["stages"]) == ["export", "smooth", "calibrate", "quantize", "lower"]
+    stages = [name for name in document["stages"] if not name.startswith("kernel ")]
+    assert stages == ["export", "smooth", "calibrate", "quantize", "lower"]
+    assert f"kernel {load_cpu().machine}" in document["stages"]
     assert all(Path(stage["file"]).is_file() for stage in document["stages"].values())
     assert document["gate"] | {"f1_float": 1.0, "f1_engine": 1.0, "agreement": 1.0, "n": 24} == document["gate"]
     assert document["decision"]["threshold"] > 0
