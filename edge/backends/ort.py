@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_THREADS = 256  # more than any cart computer has cores; keeps a typing error from starting thousands
+NOT_WANTED = ["WeightBiasQuantization"]  # it quantizes anew, a scale a tensor, what was left in float on purpose
 LOG_ERRORS = 3  # ORT severity: its warnings are for people who build graphs
 
 
@@ -74,7 +75,9 @@ def ort_from_model(model: bytes, threads: int, spin: bool, libraries: Sequence[b
         with contextlib.ExitStack() as files:
             for library in libraries:
                 options.register_custom_ops_library(files.enter_context(path_from_bytes(library)))
-            session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(
+                model, options, providers=["CPUExecutionProvider"], disabled_optimizers=NOT_WANTED
+            )
     except Exception as error:  # ORT's exceptions share no base below Exception
         raise _failure(f"ONNX Runtime {onnxruntime.__version__} cannot load the model", error) from error
     return OrtBackend(session, onnxruntime.__version__)

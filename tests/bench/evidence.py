@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.cpu import load_cpu
-from tests.bench import accuracy, kernels, latency, parity, scan_forms, shapes, startup
+from tests.bench import accuracy, kernels, latency, parity, scan_forms, shapes, startup, training_step
 
 PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "accuracy": accuracy.measured,
@@ -23,6 +23,7 @@ PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "kernels": kernels.measured,
     "scan_forms": scan_forms.measured,
     "shapes": shapes.measured,
+    "training_step": training_step.measured,
 }
 
 

@@ -41,7 +41,7 @@ FOLDER = Path("build/compat")
 WORK = Path("build") / "work" / "fetal-planes"  # where `edge compile -o build/fetal-planes.edge` keeps its stages
 OPERANDS = ("u", "x_dbl", "dt_weight", "dt_bias", "A", "D")
 IMAGES = 4
-TOLERANCE = 0.02  # of the logits' root mean square; integer kernels of other versions round sums otherwise
+TOLERANCE = 0.02  # of the logits' root mean square; other versions add up in another order
 EQUAL = 0.0  # the operator alone: the same code on the same numbers
 
 
@@ -55,9 +55,9 @@ def main() -> None:
     bad = 0
     for where, rows in worst.items():
         for name, error in rows.items():
-            ok = error <= (EQUAL if name.startswith("operator") else TOLERANCE)
-            bad += not ok
-            print(f"{where:18}  {name:24} {error:.2e}  {'ok' if ok else 'DIFFERS'}")
+            limit = tolerance(name)
+            bad += error > limit
+            print(f"{where:18}  {name:24} {error:.2e}  {'ok' if error <= limit else 'DIFFERS'} (limit {limit:.2e})")
     print(f"{sum(map(len, worst.values())) - bad} passed, {bad} failed")
     sys.exit(1 if bad else 0)
 
@@ -68,6 +68,7 @@ def make_files() -> None:
         name: artifact_from_file(WORK / file) for name, file in (("model", "model.onnx"), ("table", "table.json"))
     }
     lower("edge_n", student["model"], artifact_from_file(WORK / "smooth.onnx"), student["table"], 224, 1)
+    torch.manual_seed(0)
     module = VMamba(VMambaShape((32, 32, 64, 64), (1, 1, 1, 1), 1.0), 5, in_channels=3)
     spec = ModelSpec("vmamba", tuple("abcde"), preprocess=Preprocess(64, channels=3))
     model = onnx_from_student(module.eval(), spec, FOLDER / "made.onnx")
@@ -149,6 +150,21 @@ def difference(version: str, numpy: str) -> dict[str, float]:
         here, there = np.load(file), np.load(FOLDER / f"{version}.answers" / file.name)
         rows[file.stem] = relative(there, here)
     return rows
+
+
+def tolerance(name: str) -> float:
+    """What a form may differ by; where one code falls on the other side of a rounding, up to its quantization error.
+
+    From there on every later code may fall otherwise too, so that two runs of an INT8 network are as far from each other
+    as each is from the float model.
+    """
+    if name.startswith("operator"):
+        return EQUAL
+    model, form = name.removesuffix("-native").split("-")
+    if form in ("fp32", "fp16"):
+        return TOLERANCE
+    quantized, plain = (np.load(FOLDER / "current" / f"{model}-{kind}.npy") for kind in (form, "fp32"))
+    return max(TOLERANCE, relative(quantized, plain))
 
 
 def relative(got: NDArray[np.float32], expected: NDArray[np.float32]) -> float:

@@ -90,3 +90,23 @@ def test_a_bundle_of_an_unknown_signer_is_not_lowered(edge: Command, stripes_mad
     done = edge("compile", stripes_made.bundle, "-o", tmp_path / "x.edge", home=tmp_path / "stranger")
     check_told(done, 6, "a key this device does not trust")
     assert not (tmp_path / "x.edge").exists()
+
+
+def test_one_scale_multiplied_by_four_is_refused_and_nothing_is_written(
+    edge: Command, shipped: Made, tmp_path: Path
+) -> None:
+    """The stem's weights come back four times too large, in the student that ships."""
+    import onnx
+    from onnx import numpy_helper
+
+    bundle = opened(shipped, shipped.bundle)
+    model = onnx.load_from_string(bundle.part(CANONICAL_MODEL))
+    scale = next(tensor for tensor in model.graph.initializer if tensor.name.endswith("weight_scale"))
+    scale.CopyFrom(numpy_helper.from_array(4 * numpy_helper.to_array(scale), scale.name))
+    parts = {name: bundle.part(name) for name in bundle.parts} | {CANONICAL_MODEL: model.SerializeToString()}
+    other = tmp_path / "other.edge"
+    signer = Keyring(shipped.home).development_key()
+    other.write_bytes(bytes_from_parts(replace(bundle.manifest, parts=()), parts, signer))
+    done = edge("compile", other, "-o", tmp_path / "x.edge", home=shipped.home)
+    check_told(done, 5, "does not answer as the float model")
+    assert not (tmp_path / "x.edge").exists()
