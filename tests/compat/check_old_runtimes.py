@@ -155,8 +155,8 @@ def difference(version: str, numpy: str) -> dict[str, float]:
 def tolerance(name: str) -> float:
     """What a form may differ by; where one code falls on the other side of a rounding, up to its quantization error.
 
-    From there on every later code may fall otherwise too, so that two runs of an INT8 network are as far from each other
-    as each is from the float model.
+    From there on every later code may fall otherwise too, and two runs of an INT8 network are as far from each other as
+    each is from the float model.
     """
     if name.startswith("operator"):
         return EQUAL
