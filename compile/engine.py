@@ -34,7 +34,7 @@ from edge.backends.cuda import Cuda, open_cuda
 from edge.backends.tensorrt import tensorrt_from_plan
 from edge.backends.tensorrt_library import tensorrt_module
 from edge.bundle import Bundle
-from edge.errors import EdgeError, UsageError
+from edge.errors import EdgeError, GateError, UsageError
 from edge.files import sha256_from_bytes
 from edge.gate import check_gate, gate_from_bundle
 from edge.plans import SCHEMA, Plan, PlanCache, PlanFacts
@@ -93,7 +93,7 @@ class Finished:
         facts: what was built where.
         gate_error: largest error on all gate frames.
         latency_ms: form -> median of one frame, for each form that was built.
-        messages: what the user should know.
+        messages: what the user should know, e.g. which form was refused and where its log lies.
     """
 
     path: Path
@@ -139,6 +139,8 @@ def plan_from_bundle(
 ) -> Finished:
     """Build a bundle's plan for this machine, let it answer all gate frames, and keep it.
 
+    What TensorRT said is kept for each form that was tried, and its timings, whatever came of it.
+
     Args:
         bundle: verified.
         machine: what builds it.
@@ -167,21 +169,29 @@ def plan_from_bundle(
             plugin = machine.build_plugin(folder / "sources", progress)
         forms = FORMS if linear == AUTO else [linear]
         models = {form: model_from_canonical(canonical, form, bundle.manifest.precision) for form in forms}
-    timing = cache.load_timing(str(machine.trt.__version__), machine.gpu)
+    version = str(machine.trt.__version__)
+    timing = cache.load_timing(version, machine.gpu)
     candidates, messages = [], []
     for form, model in models.items():
+        lines: list[str] = []
         try:
-            built = plan_from_onnx(machine.trt, model, plugin, options, timing, progress)
+            built = plan_from_onnx(machine.trt, model, plugin, options, timing, progress, lines)
             timing = built.timing
             candidates.append(tried(form, built, plugin, machine, bundle, progress))
         except EdgeError as error:
+            lines.append(f"E {error.cause}")
+            log = cache.log(bundle.digest, form)
             if form == forms[-1] and not candidates:
-                raise
-            messages.append(f"Not built as {form}: {error.cause}")
-    cache.save_timing(str(machine.trt.__version__), machine.gpu, timing)
+                raise type(error)(error.cause, f"{error.cure} TensorRT's log: {log}") from error
+            what = "Refused" if isinstance(error, GateError) else "Not built"
+            messages.append(f"{what} as {form}: {error.cause} TensorRT's log: {log}")
+        finally:  # what was said and timed is worth most where nothing came of it
+            cache.save_log(bundle.digest, form, lines)
+            if timing:
+                cache.save_timing(version, machine.gpu, timing)
     best = min(candidates, key=lambda candidate: candidate.latency_ms)
     facts = facts_from_candidate(best, bundle, machine, plugin, options, created)
-    path = cache.save(Plan(facts, plugin, best.built.plan), "\n".join(best.built.log) + "\n")
+    path = cache.save(Plan(facts, plugin, best.built.plan))
     return Finished(path, facts, best.gate_error, {c.form: c.latency_ms for c in candidates}, tuple(messages))
 
 

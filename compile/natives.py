@@ -11,7 +11,7 @@ from calibration.artifact import Artifact
 from calibration.graph import load_model
 from compile.kernels.build import ISAS, kernel_from_sources
 from compile.onnx_function import DOMAIN
-from edge.errors import DeviceError
+from edge.errors import DeviceError, MachineError
 from edge.session import NATIVE_FOLDER
 
 
@@ -61,7 +61,7 @@ def natives_from_model(model: Path, machine: str, folder: Path, compiler: str) -
         started = time.monotonic()
         try:
             libraries[target] = kernel_from_sources(target, folder, compiler if target == machine else "")
-        except DeviceError as error:
+        except (DeviceError, MachineError) as error:
             if target == machine:  # any other is built by the way, where its cross compiler happens to be installed
                 messages.append(f"{error.cause} The slower local function runs on this machine.")
         seconds[target] = time.monotonic() - started

@@ -78,6 +78,11 @@ def retargeted_from_bundle(
     """
     bundle = load_bundle(path, keyring)
     if output is None:
+        if finish is None and bundle.manifest.target == target:
+            raise UsageError(
+                f"{path} is for {target} already: there is nothing to write.",
+                f"Build its engine on the device: edge compile {path} --target tensorrt",
+            )
         if finish is None or bundle.manifest.target == "cpu":
             raise UsageError(
                 f"{path} is for {bundle.manifest.target}; for {target} another bundle must be written.",

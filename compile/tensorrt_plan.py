@@ -73,6 +73,7 @@ def plan_from_onnx(
     options: PlanOptions,
     timing: bytes = b"",
     progress: Callable[[str, float], None] | None = None,
+    lines: list[str] | None = None,
 ) -> Built:
     """Build a plan for the device of this process.
 
@@ -83,12 +84,13 @@ def plan_from_onnx(
         options: what TensorRT may use.
         timing: timings of an earlier build on this device, from a file that nobody else can have written.
         progress: told the stage and what of it is done, 0..1.
+        lines: gets the log, also where the build fails.
 
     Raises:
         DeviceError: TensorRT refuses the graph or the plugin, expands the scan into small layers, or cannot build.
         MachineError: it was stopped.
     """
-    lines: list[str] = []
+    lines = [] if lines is None else lines
     builder = trt.Builder(logger := logger_from_lines(trt, lines))
     load_plugin(trt, plugin, lines)
     network = builder.create_network(_strongly_typed(trt))
@@ -98,8 +100,7 @@ def plan_from_onnx(
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mib * MIB)
     config.builder_optimization_level = options.level
     _add_profile(builder, network, config, options.max_batch)
-    cache = config.create_timing_cache(timing)
-    config.set_timing_cache(cache, False)
+    cache = timing_cache_from_bytes(config, timing)
     monitor = _monitor(trt, progress) if progress is not None else None
     if monitor is not None:
         config.progress_monitor = monitor
@@ -108,8 +109,25 @@ def plan_from_onnx(
         raise monitor.stopped
     if plan is None:
         raise _not_built(trt, lines, options)
-    kept = bytes(memoryview(cache.serialize()))
+    kept = bytes(memoryview(cache.serialize())) if cache is not None else b""
     return Built(bytes(memoryview(plan)), kept, str(trt.__version__), network.num_layers, scans, tuple(lines))
+
+
+def timing_cache_from_bytes(config: Any, timing: bytes) -> Any:
+    """The timing cache of a build; TensorRT refuses one that another version or device made, or that is damaged.
+
+    Args:
+        config: the builder's, which gets the cache.
+        timing: what an earlier build kept.
+
+    Returns:
+        The cache, an empty one where `timing` is refused; None where TensorRT takes none at all.
+    """
+    for content in (timing, b""):
+        cache = config.create_timing_cache(content)
+        if cache is not None and config.set_timing_cache(cache, False):
+            return cache
+    return None
 
 
 def _strongly_typed(trt: Any) -> int:
@@ -140,7 +158,7 @@ def _scans(trt: Any, network: Any, model: bytes) -> int:
     if found < wanted:
         raise DeviceError(
             f"TensorRT {trt.__version__} took {found} of {wanted} scans as plugins.",
-            "Upgrade TensorRT to 10.3 or newer; report it with the .log file beside the plan.",
+            "Upgrade TensorRT to 10.3 or newer; if it is, report it with TensorRT's log.",
         )
     return wanted
 

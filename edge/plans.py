@@ -3,7 +3,7 @@
 ::
 
     HOME/plans/<bundle>-<key>.plan   sealed (edge/seal.py): length of the facts, facts as JSON, plugin, plan
-    HOME/plans/<bundle>-<key>.log    what TensorRT said while it built
+    HOME/plans/<bundle>-<form>.log   what TensorRT said at the last build of this form, whatever came of it
     HOME/plans/timing-<key>.cache    sealed: TensorRT's timings of kernels on this device
 
 <bundle> is the bundle's digest; <key> digests everything else that decides a plan: versions, device, plugin, options. A
@@ -13,7 +13,7 @@ plan is never rebuilt behind somebody's back: it takes minutes, so the message n
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -105,12 +105,11 @@ class PlanCache:
         """Where they lie."""
         return self.home / "plans"
 
-    def save(self, plan: Plan, log: str) -> Path:
+    def save(self, plan: Plan) -> Path:
         """Keep a plan, and drop the ones that it replaces: of the same bundle on the same kind of device.
 
         Args:
             plan: what was built.
-            log: what TensorRT said.
 
         Raises:
             MachineError: the folder cannot be written.
@@ -120,14 +119,35 @@ class PlanCache:
         path = self.folder / f"{facts.bundle[:DIGITS]}-{facts.key[:DIGITS]}.plan"
         payload = b"".join((len(body).to_bytes(LENGTH_BYTES, "little"), body, plan.plugin, plan.plan))
         Seal(self.home).save(path, PLAN, payload)
-        write_atomic(path.with_suffix(".log"), log.encode(), mode=0o600)
         for other in self._files(facts.bundle):
             with contextlib.suppress(EdgeError):  # what cannot be read is told when it is asked for
                 before = self._load(other).facts
                 if other != path and _board(before.gpu) == _board(facts.gpu):
                     other.unlink(missing_ok=True)
-                    other.with_suffix(".log").unlink(missing_ok=True)
         return path
+
+    def log(self, bundle: str, form: str) -> Path:
+        """Where the log of a build lies.
+
+        Args:
+            bundle: digest of the bundle.
+            form: of its linear layers.
+        """
+        return self.folder / f"{bundle[:DIGITS]}-{form}.log"
+
+    def save_log(self, bundle: str, form: str, lines: Sequence[str]) -> None:
+        """Keep what TensorRT said, in place of what it said before.
+
+        Args:
+            bundle: digest of the bundle.
+            form: of its linear layers.
+            lines: without their ends.
+
+        Raises:
+            MachineError: the folder cannot be written.
+        """
+        write_atomic(self.log(bundle, form), "".join(f"{line}\n" for line in lines).encode(), mode=0o600)
+        self.folder.chmod(0o700)
 
     def find(self, bundle: str, tensorrt: str, gpu: Gpu, command: str) -> Plan:
         """The plan of a bundle for this TensorRT and device.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -18,9 +19,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from calibration.artifact import Artifact, artifact_from_file
+from compile.kernels.kept import keep_library
 from edge.cpu import load_cpu
 from edge.errors import DeviceError, UsageError
-from edge.files import write_atomic
 
 SOURCES = Path(__file__).parent
 FLAGS = (
@@ -51,36 +52,36 @@ def kernel_from_sources(target: str, folder: Path, compiler: str = "") -> Artifa
 
     Raises:
         UsageError: there is no kernel for the target.
-        DeviceError: there is no compiler for it, or it cannot compile the sources.
+        DeviceError: there is no compiler for it, it cannot compile the sources, or others can write the folder.
         MachineError: the folder cannot be written.
     """
     if target not in ISAS:
         raise UsageError(f"There is no native kernel for {target!r}.", f"Choose one of: {', '.join(ISAS)}.")
-    command = [compiler_from_target(target, compiler), *FLAGS]
-    made_from = {"sources": source_digest(), "compiler": _output([command[0], "--version"]).splitlines()[0]}
+    words = compiler_from_target(target, compiler)
+    command = [*words, *FLAGS]
+    made_from = {"sources": source_digest(), "compiler": _output([*words, "--version"]).partition("\n")[0]}
     made_from["flags"] = " ".join([*command, *ISAS[target].values(), *LINK_FLAGS])
     digest = hashlib.sha256(repr(sorted(made_from.items())).encode()).hexdigest()
     path = folder / f"selective_scan-{digest[:16]}.so"
-    if not path.is_file():
-        with tempfile.TemporaryDirectory() as objects:
-            write_atomic(path, _built(command, target, Path(objects)), mode=0o755)
+    keep_library(path, lambda: _built(command, target))
     return artifact_from_file(path, made_from)
 
 
-def compiler_from_target(target: str, compiler: str = "") -> str:
-    """Path of a C++ compiler that makes code for a machine.
+def compiler_from_target(target: str, compiler: str = "") -> list[str]:
+    """The command of a C++ compiler that makes code for a machine.
 
     Args:
         target: "x86_64" or "aarch64".
-        compiler: the only one to try; empty: the usual names.
+        compiler: the only one to try, with options if need be ("ccache g++"); empty: the usual names.
 
     Raises:
         DeviceError: there is none.
     """
     names = [compiler] if compiler else [*COMPILERS, f"{target}-linux-gnu-g++"]
-    for path in filter(None, map(shutil.which, names)):
-        if _output([path, "-dumpmachine"]).startswith(f"{target}-"):
-            return path
+    for name, *options in filter(None, map(_words, names)):
+        path = shutil.which(name)
+        if path and _output([path, *options, "-dumpmachine"]).startswith(f"{target}-"):
+            return [path, *options]
     package = "g++" if target == load_cpu().machine else f"g++-{target.replace('_', '-')}-linux-gnu"
     raise DeviceError(
         f"There is no C++ compiler for {target} (tried: {', '.join(names)}).",
@@ -91,12 +92,25 @@ def compiler_from_target(target: str, compiler: str = "") -> str:
 def source_digest() -> str:
     """SHA-256 over the native sources, hexadecimal."""
     digest = hashlib.sha256()
-    for file in [SOURCES / "selective_scan.h", *sorted((SOURCES / "cpu").iterdir())]:
+    files = [file for file in (SOURCES / "cpu").iterdir() if file.suffix in (".h", ".cpp")]
+    for file in [SOURCES / "selective_scan.h", *sorted(files)]:
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
 
 
-def _built(command: Sequence[str], target: str, objects: Path) -> bytes:
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:  # a quotation without end
+        return []
+
+
+def _built(command: Sequence[str], target: str) -> bytes:
+    with tempfile.TemporaryDirectory() as objects:
+        return _linked(command, target, Path(objects))
+
+
+def _linked(command: Sequence[str], target: str, objects: Path) -> bytes:
     jobs = [[str(SOURCES / "cpu" / f"{name}.cpp"), "-o", str(objects / f"{name}.o")] for name in PLAIN_SOURCES]
     for kernel, flag in ISAS[target].items():
         for name in ISA_SOURCES:

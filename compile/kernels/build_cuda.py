@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calibration.artifact import Artifact, artifact_from_file
+from compile.kernels.kept import keep_library
 from edge.errors import DeviceError, UsageError
 from edge.files import sha256_from_bytes, sha256_from_file, write_atomic
 
@@ -115,26 +116,29 @@ def cuda_library_from_sources(
 
     Raises:
         UsageError: no architecture was named.
-        DeviceError: there is no CUDA compiler, or it cannot compile this.
+        DeviceError: there is no CUDA compiler, it cannot compile this, or others can write the folder.
         MachineError: the folder cannot be written.
     """
     if not architectures:
         raise UsageError("No GPU architecture was named.", f"Name some of {', '.join(map(str, ARCHITECTURES))}.")
     compiler = nvcc_from_system(nvcc)
-    version = _output([str(compiler), "--version"])[0].strip().splitlines()[-1]
+    version = _output([str(compiler), "--version"])[0].strip().rpartition("\n")[2]
     chosen = sorted(set(architectures))
     command = [*FLAGS, *LINK_FLAGS, *_code_flags(chosen), *flags, *(f"-I{path}" for path in include)]
     made_from = {"sources": _digest([*_cuda_files(root), *sources]), "compiler": version, "flags": " ".join(command)}
     digest = sha256_from_bytes(repr(sorted(made_from.items())).encode())
     path = folder / f"vmamba_cuda-{digest[:16]}.so"
-    if not path.is_file():
+
+    def build() -> bytes:
         if progress:
             progress(f"compiling for {', '.join(f'sm_{number}' for number in chosen)}", 0.0)
         inputs = [str(root / "cuda" / "launch.cu"), *map(str, sources)]
         with tempfile.TemporaryDirectory() as temporary:
             library = Path(temporary) / "library.so"
             _output([str(compiler), *command, "--threads=0", *inputs, "-o", str(library)])
-            write_atomic(path, library.read_bytes(), mode=0o755)
+            return library.read_bytes()
+
+    keep_library(path, build)
     if progress:
         progress("compiled", 1.0)
     return artifact_from_file(path, made_from)
@@ -212,7 +216,7 @@ def _check_limits(cubin: Cubin) -> None:
 
 
 def _nvcc_cubin(architecture: int, compiler: Path) -> tuple[bytes, str, str]:
-    version = _output([str(compiler), "--version"])[0].strip().splitlines()[-1]
+    version = _output([str(compiler), "--version"])[0].strip().rpartition("\n")[2]
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / "kernels.cubin"
         source = str(SOURCES / "cuda" / "kernels.cu")

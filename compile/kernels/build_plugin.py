@@ -16,8 +16,9 @@ from pathlib import Path
 
 from calibration.artifact import Artifact, artifact_from_file
 from compile.kernels.build_cuda import cuda_library_from_sources
+from compile.kernels.kept import keep_library
 from edge.errors import DeviceError
-from edge.files import sha256_from_file, write_atomic
+from edge.files import sha256_from_file
 
 SOURCES = Path(__file__).parent
 PLUGIN_SOURCES = ("creator.cpp", "log.cpp", "plugin.cpp", "scan.cpp")
@@ -73,8 +74,7 @@ def plugin_from_sources(
         root=root,
     )
     path = folder / f"libvmamba_edge_plugin-{library.sha256[:DIGEST_DIGITS]}.so"
-    if not path.is_file():
-        write_atomic(path, library.path.read_bytes(), mode=0o755)
+    keep_library(path, library.path.read_bytes)
     return artifact_from_file(path, {**library.made_from, **made_from})
 
 

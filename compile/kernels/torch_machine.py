@@ -10,7 +10,7 @@ import torch
 from compile.kernels.torch_cuda import cuda_scan
 from compile.kernels.torch_native import native_scan
 from compile.kernels.torch_scan import NativeForm
-from edge.errors import DeviceError
+from edge.errors import DeviceError, MachineError
 
 
 def scan_from_machine(
@@ -25,15 +25,12 @@ def scan_from_machine(
 
     Returns:
         The kernel; None: the torch form runs.
-
-    Raises:
-        MachineError: the folder cannot be written.
     """
     if not torch.cuda.is_available():
         return native_scan(folder, compiler, progress)
     try:
         return cuda_scan(folder, progress=progress)
-    except DeviceError as error:
+    except (DeviceError, MachineError) as error:
         if progress:
             progress(f"{error.cause} The slower torch form of the scan runs.", 0.0)
         return None

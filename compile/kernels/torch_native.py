@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from compile.kernels.build import kernel_from_sources
 from compile.kernels.native import BEST_ISA, Gradients, NativeKernel, Params, Strides, params_from_sizes
 from edge.cpu import load_cpu
-from edge.errors import DeviceError, UsageError
+from edge.errors import DeviceError, MachineError, UsageError
 
 FLOATS = (torch.float32, torch.bfloat16, torch.float16)  # the 16-bit ones are converted: what autocast makes of u
 
@@ -137,6 +137,9 @@ def params_from_tensors(tensors: Sequence[Tensor], routes: Sequence[int], layout
     u, x_dbl, dt_weight, dt_bias, A, D = tensors
     if layout not in ("last", "first"):
         raise UsageError(f"Layout {layout!r} does not exist.", 'Use "last" or "first".')
+    ranks = [tensor.ndim for tensor in tensors]
+    if ranks != [4, 4, 3, 2, 3, 2]:
+        raise UsageError(f"The tensors have {ranks} dimensions, expected 4, 4, 3, 2, 3, 2.", "Give u as (B,H,W,D).")
     rows = slice(1, 3) if layout == "last" else slice(2, 4)
     (height, width), channel = u.shape[rows], 3 if layout == "last" else 1
     k, d, rank, states = len(routes), u.shape[channel], dt_weight.shape[-1], A.shape[-1]
@@ -163,13 +166,10 @@ def native_scan(
         folder: where native libraries are kept.
         compiler: of C++, as $CXX names it; empty: the system's.
         progress: told why there is none.
-
-    Raises:
-        MachineError: the folder cannot be written.
     """
     try:
         return NativeScan(NativeKernel(kernel_from_sources(load_cpu().machine, folder, compiler).path))
-    except (DeviceError, UsageError) as error:  # no compiler, one that fails, or no kernel for this machine
+    except (DeviceError, MachineError, UsageError) as error:  # no compiler, no place, or no kernel for this machine
         if progress:
             progress(f"{error.cause} The slower torch form of the scan runs.", 0.0)
         return None

@@ -22,6 +22,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from edge.errors import UsageError
+
 ROUTES = (0, 1, 2, 3)  # rows, columns, rows reversed, columns reversed: VMamba's order
 
 
@@ -233,6 +235,10 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    if torch.is_grad_enabled():  # create_graph=True: what follows has no history of its own
+        raise UsageError(
+            "SelectiveScan2D has no second derivatives.", "Use create_graph=False, or the module's parts without it."
+        )
     u, x_dbl, dt_weight, dt_bias, a, d = ctx.saved_tensors
     native = ctx.native
     if native and native.accepts(grad, u, x_dbl, dt_weight, dt_bias, a, d):

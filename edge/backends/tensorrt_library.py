@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from edge.errors import DeviceError
-from edge.files import path_from_bytes
+from edge.files import path_from_bytes, sha256_from_bytes
 
 PLUGIN = ("SelectiveScan2D", "1", "")  # name, version and namespace of the scan's plugin
+MARK = re.compile(rb"vmamba_plugin_sources=([0-9a-f]{16})")  # in the library; see tensorrt/creator.cpp
 TOLD_LINES = 2  # errors in one message: the last one is often only "see above"
 KEPT = {"INTERNAL_ERROR": "E", "ERROR": "E", "WARNING": "W", "INFO": "I"}  # severity -> letter; verbose ones are many
 
@@ -63,10 +66,18 @@ def load_plugin(trt: Any, plugin: bytes, lines: list[str]) -> None:
         lines: what that logger collects.
 
     Raises:
-        DeviceError: TensorRT refuses the library.
+        DeviceError: TensorRT refuses the library, or this process has loaded one of other kernels.
     """
     registry = trt.get_plugin_registry()
-    if not plugin or registry.get_creator(*PLUGIN) is not None:
+    if not plugin:
+        return
+    loaded, kernels = _loaded(trt), kernels_from_plugin(plugin)
+    if registry.get_creator(*PLUGIN) is not None:
+        if loaded and kernels not in loaded:
+            raise DeviceError(
+                "This program has loaded the plugin of another bundle, with other kernels; TensorRT holds one a process.",
+                "Restart the program, and open one of the two bundles in it.",
+            )
         return
     lines.clear()  # it calls a plugin that is not there yet an error
     with path_from_bytes(plugin) as path:
@@ -75,3 +86,20 @@ def load_plugin(trt: Any, plugin: bytes, lines: list[str]) -> None:
                 f"TensorRT {trt.__version__} refuses the plugin: {told(lines)}.",
                 "Build it again: edge compile BUNDLE --target tensorrt",
             )
+    loaded.add(kernels)
+
+
+def kernels_from_plugin(plugin: bytes) -> str:
+    """What tells a plugin's kernels from others: the digest of its sources, since a compiler need not repeat its bytes.
+
+    Args:
+        plugin: the library; without the mark of ours its own digest counts.
+    """
+    found = MARK.search(plugin)
+    return found[1].decode() if found else sha256_from_bytes(plugin)
+
+
+@functools.cache
+def _loaded(trt: Any) -> set[str]:
+    """The kernels that `load_plugin` has registered; lives as long as the process, as TensorRT's registry does."""
+    return set()

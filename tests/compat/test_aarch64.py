@@ -55,7 +55,7 @@ def program(machine: str, folder: Path) -> Program:
         absent(str(error))
     library, path = kernel_from_sources(machine, folder).path, folder / "driver"
     language = ("-x", "c", "-std=c99", "-Wall", "-Werror", str(DRIVER), "-x", "none")
-    subprocess.run([compiler, *language, "-I", SOURCES, library, "-pthread", "-o", path], check=True)
+    subprocess.run([*compiler, *language, "-I", SOURCES, library, "-pthread", "-o", path], check=True)
     return Program(path)
 
 

@@ -140,7 +140,7 @@ def scan_harness(folder: Path, on_gpu: bool = False) -> Harness:
     if on_gpu:
         return Harness(_by_nvcc(path, [*sources, SOURCES / "cuda" / "launch.cu"], _gpu_flags()))
     compiler = compiler_from_target(load_cpu().machine)
-    return Harness(_run([compiler, *FLAGS, *LINK], [*sources, *_kernels_on_cpu(folder)], path))
+    return Harness(_run([*compiler, *FLAGS, *LINK], [*sources, *_kernels_on_cpu(folder)], path))
 
 
 def plugin_harness(folder: Path, on_gpu: bool = False) -> Harness:
@@ -179,7 +179,7 @@ def gpu_or_skip() -> int:
 
 def _kernels_on_cpu(folder: Path) -> list[Path]:
     """Objects of the kernels with the shim's GPU."""
-    command = [compiler_from_target(load_cpu().machine), *FLAGS, "-c"]
+    command = [*compiler_from_target(load_cpu().machine), *FLAGS, "-c"]
     flags = ["-I", str(SHIM), "-include", str(SHIM / "device.h"), "-x", "c++"]
     sources = (SOURCES / "cuda" / "launch.cu", SHIM / "fibers.cpp")
     return [_run([*command, *flags], [source], folder / f"{source.stem}.o") for source in sources]

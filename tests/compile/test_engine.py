@@ -49,13 +49,23 @@ class Workshop:
         self.sources = sorted(file.relative_to(sources).as_posix() for file in sources.rglob("*") if file.is_file())
         return b"plugin"
 
-    def plan(self, trt: Any, model: bytes, plugin: bytes, options: PlanOptions, timing: bytes, progress: Any) -> Built:
+    def plan(
+        self,
+        trt: Any,
+        model: bytes,
+        plugin: bytes,
+        options: PlanOptions,
+        timing: bytes,
+        progress: Any,
+        lines: list[str],
+    ) -> Built:
         self.graphs.append(onnx.load_from_string(model))
         self.timings.append(timing)
         form = "matmul" if sum(n.op_type == "Gemm" for n in self.graphs[-1].graph.node) > 1 else "conv"
+        lines.append(f"I {form}")
         if form in self.broken:
             raise self.broken[form]
-        return Built(form.encode(), timing + b"+", trt.__version__, 700, 3, (f"I {form}",))
+        return Built(form.encode(), timing + b"+", trt.__version__, 700, 3, tuple(lines))
 
 
 @pytest.fixture
@@ -95,6 +105,13 @@ def finished(bundle: Bundle, keyring: Keyring, workshop: Workshop, linear: str =
     return plan_from_bundle(bundle, workshop.machine, cache, OPTIONS, linear, CREATED, lambda stage, share: None)
 
 
+def logs(bundle: Bundle, keyring: Keyring) -> dict[str, str]:
+    """Form -> its log, of those that are there."""
+    paths = {form: PlanCache(keyring.home).log(bundle.digest, form) for form in engine.FORMS}
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in paths.values() if path.exists())
+    return {form: path.read_text() for form, path in paths.items() if path.exists()}
+
+
 def test_the_faster_form_is_kept_with_its_facts(bundle: Bundle, keyring: Keyring, workshop: Workshop) -> None:
     done = finished(bundle, keyring, workshop)
     assert done.latency_ms == {"matmul": 2.0, "conv": 1.0}
@@ -103,7 +120,7 @@ def test_the_faster_form_is_kept_with_its_facts(bundle: Bundle, keyring: Keyring
     assert (plan.plan, plan.plugin) == (b"conv", b"plugin")
     assert plan.facts.options == {"linear": "conv", "max_batch": "4", "workspace_mib": "1024", "level": "3"}
     assert (plan.facts.layers, plan.facts.scans, plan.facts.created) == (700, 3, CREATED)
-    assert done.path.with_suffix(".log").read_text() == "I conv\n"
+    assert logs(bundle, keyring) == {"matmul": "I matmul\n", "conv": "I conv\n"}
 
 
 @pytest.mark.parametrize("linear", ["matmul", "conv"])
@@ -137,13 +154,33 @@ def test_a_form_that_cannot_be_built_is_told_and_the_other_serves(
     workshop.broken = {form: DeviceError("TensorRT cannot.", "Upgrade.")}
     done = finished(bundle, keyring, workshop)
     assert list(done.latency_ms) == [other]
-    assert done.messages == (f"Not built as {form}: TensorRT cannot.",)
+    log = PlanCache(keyring.home).log(bundle.digest, form)
+    assert done.messages == (f"Not built as {form}: TensorRT cannot. TensorRT's log: {log}",)
+    assert logs(bundle, keyring) == {form: f"I {form}\nE TensorRT cannot.\n", other: f"I {other}\n"}
+
+
+@pytest.mark.parametrize(("form", "other"), [("matmul", "conv"), ("conv", "matmul")])
+def test_a_form_that_the_gate_refuses_is_told_so(
+    form: str, other: str, bundle: Bundle, keyring: Keyring, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gate(*_: Any) -> float:
+        if len(workshop.graphs) == engine.FORMS.index(form) + 1:
+            raise GateError("It errs by 3.", "Do not use it.")
+        return 0.0
+
+    monkeypatch.setattr(engine, "check_gate", gate)
+    done = finished(bundle, keyring, workshop)
+    assert list(done.latency_ms) == [other]
+    assert done.messages[0].startswith(f"Refused as {form}: It errs by 3. TensorRT's log: ")
+    assert logs(bundle, keyring)[form] == f"I {form}\nE It errs by 3.\n"
 
 
 def test_where_nothing_can_be_built_nothing_is_kept(bundle: Bundle, keyring: Keyring, workshop: Workshop) -> None:
     workshop.broken = {form: DeviceError("TensorRT cannot.", "Upgrade.") for form in ("matmul", "conv")}
-    with pytest.raises(DeviceError, match="TensorRT cannot"):
+    with pytest.raises(DeviceError, match="TensorRT cannot") as caught:
         finished(bundle, keyring, workshop)
+    assert caught.value.cure == f"Upgrade. TensorRT's log: {PlanCache(keyring.home).log(bundle.digest, 'conv')}"
+    assert logs(bundle, keyring) == {form: f"I {form}\nE TensorRT cannot.\n" for form in ("matmul", "conv")}
     assert PlanCache(keyring.home).facts() == ()
 
 
@@ -151,8 +188,11 @@ def test_an_engine_that_answers_otherwise_is_not_kept(
     qdq: Artifact, keyring: Keyring, workshop: Workshop, tmp_path: Path
 ) -> None:
     other = packed(qdq, keyring, tmp_path, slope=2.0)
-    with pytest.raises(GateError, match="does not answer as the float model"):
+    with pytest.raises(GateError, match="does not answer as the float model") as caught:
         finished(other, keyring, workshop)
+    assert str(PlanCache(keyring.home).log(other.digest, "conv")) in caught.value.cure
+    assert [log.splitlines()[0] for log in logs(other, keyring).values()] == ["I matmul", "I conv"]
+    assert PlanCache(keyring.home).load_timing("10.3.0", workshop.cuda.gpu) == b"++"
     assert PlanCache(keyring.home).facts() == ()
     assert workshop.cuda.closed == 2
 

@@ -16,7 +16,7 @@ STRICT = ("-std=c++17", "-Wall", "-Wextra", "-Werror", *SANITIZERS)
 
 
 def test_every_isa_computes_what_double_precision_does(library: Artifact, tmp_path: Path) -> None:
-    command = [compiler_from_target(MACHINE), *STRICT, "-I", str(SOURCES)]
+    command = [*compiler_from_target(MACHINE), *STRICT, "-I", str(SOURCES)]
     layers = str(SOURCES / "cpu" / "layers.cpp")
     units = [[layers, flag, f"-DSS2D_KERNEL={name}"] for name, flag in ISAS[MACHINE].items()] + [[str(DRIVER)]]
     objects = [str(tmp_path / f"{number}.o") for number in range(len(units))]

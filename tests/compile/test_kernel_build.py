@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from calibration.artifact import Artifact
-from compile.kernels.build import ISAS, kernel_from_sources
+from compile.kernels.build import ISAS, compiler_from_target, kernel_from_sources
+from compile.kernels.kept import keep_library
 from edge.errors import DeviceError, UsageError
 from tests.compile.conftest import MACHINE
 
@@ -48,3 +50,27 @@ def test_the_same_sources_are_compiled_once(library: Artifact, tmp_path: Path) -
     written = first.path.stat().st_mtime_ns
     assert kernel_from_sources(MACHINE, tmp_path) == first
     assert first.path.stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("damage", [lambda data: data + b"more", lambda data: data[:100], lambda data: b""])
+def test_a_kept_library_that_is_not_what_was_built_is_built_again(
+    damage: Callable[[bytes], bytes], library: Artifact, tmp_path: Path
+) -> None:
+    path, whole = tmp_path / library.path.name, library.path.read_bytes()
+    keep_library(path, lambda: whole)
+    path.write_bytes(damage(whole))
+    keep_library(path, lambda: whole)
+    assert path.read_bytes() == whole
+
+
+def test_a_folder_that_everybody_can_write_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(DeviceError, match=r"Others can write.*chmod 700"):
+        kernel_from_sources(MACHINE, tmp_path)
+
+
+def test_a_compiler_may_have_options(tmp_path: Path) -> None:
+    command = compiler_from_target(MACHINE)
+    assert compiler_from_target(MACHINE, f"'{command[0]}' -O1")[1:] == ["-O1"]
+    with pytest.raises(DeviceError, match="no C"):
+        compiler_from_target(MACHINE, "'no end")

@@ -29,13 +29,13 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def compile_(number: int) -> None:
         source, extra = units[number]
-        command = [compiler, *STRICT, *extra, "-I", str(SOURCES), "-c", str(source), "-o", str(objects[number])]
+        command = [*compiler, *STRICT, *extra, "-I", str(SOURCES), "-c", str(source), "-o", str(objects[number])]
         subprocess.run(command, check=True)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(compile_, range(len(units))))
     path = folder / "driver"
-    subprocess.run([compiler, *SANITIZERS, "-pthread", *objects, "-o", path], check=True)
+    subprocess.run([*compiler, *SANITIZERS, "-pthread", *objects, "-o", path], check=True)
     return path
 
 

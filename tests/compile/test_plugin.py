@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Sequence
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from compile.kernels.build_cuda import nvcc_from_system
+from compile.kernels.build_plugin import PLUGIN_SOURCES, SOURCES, headers_from_system, version_from_headers
 from compile.kernels.plugin_twin import ScanAttributes
 from tests.compile.plugin_harness import Array, Harness, Job, gpu_or_skip, plugin_harness, scan_harness
 from tests.compile.scan_cases import (
@@ -30,19 +35,62 @@ SMALL_CASE: Case = (2, 3, 5, 17, 3, 2, ALL)
 MANY_IMAGES: Case = (64, 1, 2, 17, 1, 1, ALL)
 
 
-GPU = pytest.mark.gpu
+KINDS = [  # the code alone, and the plugin through TensorRT's interfaces; on a device each run is a CUDA graph
+    *("scan", "plugin"),
+    *(pytest.param(kind, marks=pytest.mark.gpu) for kind in ("scan gpu", "plugin gpu")),
+]
 
 
-@pytest.fixture(
-    scope="module",
-    params=["scan", "plugin", pytest.param("scan gpu", marks=GPU), pytest.param("plugin gpu", marks=GPU)],
-)
+def lacking(kind: str) -> str:
+    """Why this machine cannot run a kind of harness; empty where it can."""
+    try:
+        if "gpu" in kind:
+            gpu_or_skip()
+        if "plugin" in kind:
+            headers_or_skip()
+    except pytest.skip.Exception as error:
+        return str(error)
+    return ""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every test of a harness, with each kind that can run here; what cannot is one skipped test, not one a case."""
+    if "harness" in metafunc.fixturenames:
+        kinds = [kind for kind in KINDS if not lacking(kind if isinstance(kind, str) else str(kind.values[0]))]
+        metafunc.parametrize("harness", kinds, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def harness(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Harness:
-    """The code alone, and the plugin through TensorRT's interfaces; on a device each run is a CUDA graph."""
-    if "gpu" in request.param:
-        gpu_or_skip()
+    """Built once a kind."""
     make = scan_harness if "scan" in request.param else plugin_harness
     return make(tmp_path_factory.mktemp("harness"), on_gpu="gpu" in request.param)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_this_machine_has_what_a_harness_needs(kind: str) -> None:
+    if reason := lacking(kind):
+        pytest.skip(reason)
+
+
+def test_the_sources_compile_without_a_warning_against_every_version_named(tmp_path: Path) -> None:
+    """TENSORRT_INCLUDES names folders of TensorRT's headers, separated by colons; run by hand, see docs/tensorrt.md."""
+    named = os.environ.get("TENSORRT_INCLUDES", "")
+    if not named:
+        pytest.skip("TENSORRT_INCLUDES names no folders of headers. No package that CI can install holds them.")
+    command = [
+        str(nvcc_from_system()),
+        "-std=c++17",
+        "-c",
+        "-Xcompiler=-Wall,-Wextra,-Werror",
+        "-DVMAMBA_SOURCES=0test",
+    ]
+    for folder in map(Path, named.split(":")):
+        headers = ["-isystem", str(headers_from_system(folder))]
+        for name in PLUGIN_SOURCES:
+            source = [str(SOURCES / "tensorrt" / name), "-o", str(tmp_path / f"{name}.o")]
+            done = subprocess.run([*command, *headers, *source], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, (folder, version_from_headers(folder), done.stderr[:3000])
 
 
 def job_of(case: Case, maps: str = "float32", y: str = "float32", layout: str = "last") -> tuple[Job, np.ndarray]:

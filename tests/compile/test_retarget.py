@@ -129,6 +129,14 @@ def test_without_an_output_nothing_can_be_made_for_another_device(
     assert f"-o OUT.edge --target {target}" in done.err
 
 
+def test_a_bundle_that_is_for_the_device_already_is_told_where_to_go_on(
+    edge: Command, jetson: Path, stripes_made: Made
+) -> None:
+    done = edge("compile", jetson, "--target", "jetson-orin", home=stripes_made.home)
+    check_told(done, 2, "is for jetson-orin already")
+    assert f"on the device: edge compile {jetson} --target tensorrt" in done.err
+
+
 @pytest.mark.parametrize("model", ["edge_n", "bundle"])
 def test_the_cpu_needs_an_output(model: str, edge: Command, stripes_made: Made) -> None:
     given = stripes_made.bundle if model == "bundle" else model

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from compile.gpu_sources import FOLDER, parts_from_sources
 from compile.kernels.build_plugin import plugin_from_sources
 from compile.lowerings.fp16 import fp16_from_qdq
 from compile.quantize import qdq_from_onnx
-from compile.tensorrt_plan import PlanOptions
+from compile.tensorrt_plan import PlanOptions, timing_cache_from_bytes
 from edge.errors import UsageError
 from tests.compile.conftest import Tiny
 from tests.compile.plugin_harness import headers_or_skip
@@ -138,6 +139,20 @@ def test_the_plugin_of_the_carried_sources_takes_every_scan(model: Path, build: 
 def test_a_build_can_be_stopped(model: Path, build: Build) -> None:
     (found,) = build("twin", model.rename(model.with_name("stopped.onnx")))
     assert found["error"] == "KeyboardInterrupt"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "expected"), [((b"old", b""), b"old"), ((b"",), b""), ((), None)], ids=["kept", "refused", "none"]
+)
+@pytest.mark.parametrize("refuses", ["create", "set"])
+def test_a_timing_cache_that_is_refused_is_begun_anew(
+    refuses: str, accepted: tuple[bytes, ...], expected: bytes | None
+) -> None:
+    config = SimpleNamespace(
+        create_timing_cache=lambda content: content if refuses == "set" or content in accepted else None,
+        set_timing_cache=lambda cache, ignore_mismatch: cache in accepted and not ignore_mismatch,
+    )
+    assert timing_cache_from_bytes(config, b"old") == expected
 
 
 @pytest.mark.parametrize("options", [{"max_batch": 0}, {"workspace_mib": 0}, {"level": 6}, {"level": -1}])

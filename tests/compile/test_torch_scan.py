@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from compile.kernels.reference import route_pixels, selective_scan_2d_ref
 from compile.kernels.torch_scan import linear_scan, selective_scan_2d
+from edge.errors import UsageError
 
 TOLERANCES = {  # dtype -> (rtol, atol); sums of up to 4 routes of O(1) terms
     torch.float64: (1e-11, 1e-11),
@@ -33,6 +34,13 @@ def operands(
     tensors = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
     tensors[4] = -tensors[4].exp()
     return tuple(tensors)
+
+
+def test_second_derivatives_are_refused_instead_of_being_zero() -> None:
+    tensors = [tensor.requires_grad_() for tensor in operands((2, 3), (0, 1))]
+    y = selective_scan_2d(*tensors, [0, 1], "last")
+    with pytest.raises(UsageError, match="second derivatives"):
+        torch.autograd.grad(y.sum(), tensors, create_graph=True)
 
 
 def check_against_reference(tensors: tuple[Tensor, ...], routes: Sequence[int], layout: str = "last") -> None:

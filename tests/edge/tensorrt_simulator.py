@@ -176,7 +176,7 @@ class SimulatedTensorRt:
 
     def _loaded(self, path: str) -> Any:
         self.libraries.append(Path(path).read_bytes())
-        if self.libraries[-1] != b"plugin":
+        if not self.libraries[-1].startswith(b"plugin"):
             self._logger.log(SimpleNamespace(name="ERROR"), f"Unable to load library: {path}")
             return None
         self.creators.add(("SelectiveScan2D", "1", ""))

@@ -42,7 +42,7 @@ def cache(tmp_path: Path) -> PlanCache:
 
 @pytest.fixture
 def file(cache: PlanCache) -> Path:
-    return cache.save(PLAN, "what TensorRT said\n")
+    return cache.save(PLAN)
 
 
 def found(cache: PlanCache, tensorrt: str = "10.3.0", gpu: Gpu = ORIN) -> Plan:
@@ -57,14 +57,22 @@ def check_lines(error: EdgeError) -> None:
 def test_a_plan_comes_back_with_its_plugin(cache: PlanCache, file: Path) -> None:
     assert found(cache) == PLAN
     assert file.name.startswith(f"{BUNDLE[:16]}-")
-    assert file.with_suffix(".log").read_text() == "what TensorRT said\n"
     assert cache.facts() == (FACTS,)
 
 
 def test_files_and_folders_are_private(cache: PlanCache, file: Path) -> None:
-    for path in (file, file.with_suffix(".log"), cache.home / "private" / "device.mac"):
+    cache.save_log(BUNDLE, "conv", [])
+    for path in (file, cache.log(BUNDLE, "conv"), cache.home / "private" / "device.mac"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_log_needs_no_plan_and_replaces_the_one_before(cache: PlanCache) -> None:
+    for lines in (["I first", "E last"], ["I again"]):
+        cache.save_log(BUNDLE, "conv", lines)
+    (log,) = cache.folder.iterdir()
+    assert (log, log.read_text()) == (cache.log(BUNDLE, "conv"), "I again\n")
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (log, cache.folder)] == [0o600, 0o700]
 
 
 def test_without_a_plan_the_command_is_told(cache: PlanCache) -> None:
@@ -115,7 +123,7 @@ def test_a_truncated_plan_is_refused(size: int, cache: PlanCache, file: Path) ->
 
 def test_another_devices_plan_is_refused(cache: PlanCache, file: Path, tmp_path: Path) -> None:
     other = PlanCache(tmp_path / "other")
-    other.save(PLAN, "")
+    other.save(PLAN)
     file.write_bytes(next(other.folder.glob("*.plan")).read_bytes())
     with pytest.raises(TrustError, match="made by another device"):
         found(cache)
@@ -129,7 +137,7 @@ def test_a_plan_without_this_devices_key_is_refused(cache: PlanCache, file: Path
 
 def test_a_key_that_others_can_read_seals_nothing(cache: PlanCache, file: Path) -> None:
     (cache.home / "private" / "device.mac").chmod(0o644)
-    for act in (lambda: found(cache), lambda: cache.save(PLAN, "")):
+    for act in (lambda: found(cache), lambda: cache.save(PLAN)):
         with pytest.raises(TrustError, match="readable by other users"):
             act()
 
@@ -156,7 +164,7 @@ def test_a_sealed_plan_of_another_layout_is_told(facts: object, cache: PlanCache
 
 
 def test_another_bundles_plan_does_not_serve_under_this_ones_name(cache: PlanCache, file: Path) -> None:
-    other = cache.save(Plan(replace(FACTS, bundle="ef" * 32), b"plugin", b"other"), "")
+    other = cache.save(Plan(replace(FACTS, bundle="ef" * 32), b"plugin", b"other"))
     other.replace(file)
     with pytest.raises(TrustError, match="is the plan of another bundle") as caught:
         found(cache)
@@ -172,16 +180,15 @@ def test_a_sound_plan_serves_beside_a_broken_one(cache: PlanCache, file: Path) -
 
 def test_a_new_plan_replaces_the_old_one_of_the_same_board(cache: PlanCache, file: Path) -> None:
     newer = replace(FACTS, tensorrt="10.16.1")
-    path = cache.save(Plan(newer, b"plugin", b"other"), "")
+    path = cache.save(Plan(newer, b"plugin", b"other"))
     assert not file.exists()
-    assert not file.with_suffix(".log").exists()
     assert found(cache, "10.16.1").plan == b"other"
     assert path.exists()
 
 
 def test_plans_of_other_boards_and_bundles_stay(cache: PlanCache, file: Path) -> None:
     for facts in (replace(FACTS, gpu=Gpu("Thor", 110, 20, 13000)), replace(FACTS, bundle="ef" * 32)):
-        cache.save(Plan(facts, b"plugin", b"engine"), "")
+        cache.save(Plan(facts, b"plugin", b"engine"))
     assert file.exists()
     assert len(cache.facts()) == 3
 
@@ -219,4 +226,4 @@ def test_a_folder_that_cannot_be_written_is_told(cache: PlanCache) -> None:
     cache.home.mkdir()
     cache.home.chmod(0o500)
     with pytest.raises(MachineError, match="cannot be written"):
-        cache.save(PLAN, "")
+        cache.save(PLAN)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge.backends.tensorrt_library import PLUGIN, load_plugin
 from edge.doctor import findings_from_machine
 from edge.errors import DeviceError, GateError, TrustError
 from edge.gpu import Gpu
@@ -73,7 +74,7 @@ def planned(bundle: Path, keyring: Keyring, tensorrt: str = "10.3.0", gpu: Gpu =
     """A sealed plan of the bundle."""
     loaded = load_bundle(bundle, keyring)
     facts = PlanFacts(SCHEMA, loaded.digest, "test-planes", "now", tensorrt, gpu, "", {}, 800, 6, 0)
-    return PlanCache(keyring.home).save(Plan(facts, b"plugin", b"plan"), "")
+    return PlanCache(keyring.home).save(Plan(facts, b"plugin", b"plan"))
 
 
 def test_without_tensorrt_the_way_to_a_cpu_is_told(bundle: Path, keyring: Keyring, edge: Command) -> None:
@@ -150,3 +151,21 @@ def test_the_doctor_of_a_machine_without_a_gpu_says_so(keyring: Keyring) -> None
         pytest.skip("this machine has a CUDA device")
     assert found["gpu"].detail.startswith("for TensorRT engines: ")
     assert found["gpu"].cure
+
+
+def test_the_plugin_of_another_bundle_needs_another_process() -> None:
+    """TensorRT's registry holds one SelectiveScan2D a process; the same sources may give other bytes."""
+    module, mark = SimulatedTensorRt(None), b"vmamba_plugin_sources="
+    load_plugin(module, b"plugin one " + mark + b"0" * 16, [])
+    load_plugin(module, b"plugin two " + mark + b"0" * 16, [])
+    with pytest.raises(DeviceError, match="other kernels; TensorRT holds one a process") as caught:
+        load_plugin(module, b"plugin two " + mark + b"1" * 16, [])
+    assert caught.value.cure.startswith("Restart the program")
+    assert len(module.libraries) == 1
+
+
+def test_a_plugin_that_somebody_else_registered_serves() -> None:
+    module = SimulatedTensorRt(None)
+    module.creators.add(PLUGIN)
+    load_plugin(module, b"plugin", [])
+    assert module.libraries == []

@@ -2,10 +2,12 @@
 
 ::
 
-    build -> numerics, gradients, graphs -> sanitizer -> speed -> unfused -> training -> all architectures
+    build -> numerics -> gradients, graphs, threads -> sanitizer -> plugin
+          -> speed -> unfused -> training -> all architectures
 
 Each section is a process of its own, so one that crashes the device does not take the others along. Prints a table and
-writes JSON. Exit: 0 all fine, 1 a section failed, 4 no CUDA device. See docs/gpu.md.
+writes JSON. Exit: 0 all sections ran and are fine, 1 one failed, 3 none failed but something could not run, 4 no CUDA
+device. See docs/gpu.md.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from typing import Any
 from edge.errors import DeviceError, EdgeError
 
 ROOT = Path(__file__).parents[2]
-NO_DEVICE = 4
+FAILED, NOT_RUN, NO_DEVICE = 1, 3, 4  # exit statuses
 Rows = list[dict[str, Any]]
 
 
@@ -57,12 +59,12 @@ def numerics(place: Place) -> Rows:
 
 
 def gradients(place: Place) -> Rows:
-    """Gradients, repeatability, recorded graphs."""
+    """Gradients, repeatability, recorded graphs, two threads."""
     from compile.kernels.native_cuda import CudaKernel
-    from tests.gpu.numerics import gradient_row, graph_row, repeat_row
+    from tests.gpu.numerics import gradient_row, graph_row, repeat_row, thread_row
 
     kernel = CudaKernel(place.library)
-    return [gradient_row(kernel), repeat_row(kernel), graph_row(kernel)]
+    return [gradient_row(kernel), repeat_row(kernel), graph_row(kernel), thread_row(kernel)]
 
 
 def sanitizer(place: Place) -> Rows:
@@ -80,14 +82,22 @@ def sanitizer(place: Place) -> Rows:
     beside = nvcc.resolve().parent / "compute-sanitizer"
     tool = shutil.which("compute-sanitizer") or (str(beside) if beside.is_file() else "")
     for check in ("memcheck", "racecheck", "synccheck", "initcheck"):
-        row: dict[str, Any] = {"what": check, "failed": 0, "first": [] if tool else ["no compute-sanitizer"]}
+        if not tool:
+            rows.append({"what": check, "not_run": "no compute-sanitizer"})
+            continue
         try:
-            if tool:
-                run([tool, "--tool", check, "--error-exitcode", "9", str(program)], 90)
+            run([tool, "--tool", check, "--error-exitcode", "9", str(program)], 90)
+            rows.append({"what": check, "failed": 0})
         except DeviceError as error:
-            row |= {"failed": 1, "first": [error.cause]}
-        rows.append(row)
+            rows.append({"what": check, "failed": 1, "first": [error.cause]})
     return rows
+
+
+def plugin(place: Place) -> Rows:
+    """The TensorRT plugin's enqueue, recorded in CUDA graphs."""
+    from tests.gpu.plugin import plugin_rows
+
+    return list(plugin_rows(place.folder))
 
 
 def speed(place: Place) -> Rows:
@@ -135,10 +145,13 @@ def architectures(place: Place) -> Rows:
     return [*rows, {"what": "library", "bytes": library.path.stat().st_size}]
 
 
-SECTIONS: dict[str, tuple[Callable[[Place], Rows], int]] = {  # name -> what, seconds at most; 9 minutes in all
+SECTIONS: dict[
+    str, tuple[Callable[[Place], Rows], int]
+] = {  # name -> what, seconds at most; docs/gpu.md names their sum
     "numerics": (numerics, 100),
     "gradients": (gradients, 50),
     "sanitizer": (sanitizer, 110),
+    "plugin": (plugin, 90),
     "speed": (speed, 110),
     "unfused": (unfused, 40),
     "training": (training, 40),
@@ -178,13 +191,25 @@ def run_section(name: str, folder: Path, seconds: float) -> dict[str, Any]:
             result["error"] = f"ended with {done.returncode}: {lines[-1][:300]}"
     except subprocess.TimeoutExpired:
         result["error"] = f"took more than {seconds} s"
-    failed = sum(int(row.get("failed", 0)) for row in result["rows"])
-    return result | {"seconds": time.monotonic() - started, "ok": not result["error"] and not failed}
+    return result | {"seconds": time.monotonic() - started, "state": state_of(result["rows"], result["error"])}
+
+
+def state_of(rows: Rows, error: str) -> str:
+    """What a section's rows come to: "ok", "FAILED", or "not run" where a row could not run and none failed."""
+    if error or not rows or any(row.get("failed") for row in rows):
+        return "FAILED"
+    return "not run" if any("not_run" in row for row in rows) else "ok"
+
+
+def exit_status(states: Iterable[str]) -> int:
+    """0 only where every section ran and is fine."""
+    seen = set(states)
+    return FAILED if "FAILED" in seen else NOT_RUN if "not run" in seen else 0
 
 
 def show(result: dict[str, Any]) -> None:
     """One section for people."""
-    print(f"\n{result['section']}: {'ok' if result['ok'] else 'FAILED'} ({result['seconds']:.0f} s) {result['error']}")
+    print(f"\n{result['section']}: {result['state']} ({result['seconds']:.0f} s) {result['error']}")
     for row in result["rows"]:
         print("  " + "  ".join(f"{key} {_text(value)}" for key, value in row.items()))
 
@@ -223,7 +248,8 @@ def main(arguments: Iterable[str] | None = None) -> int:
         json.dumps({"architecture": place.architecture, "sections": results}, indent=2, default=str), "utf-8"
     )
     print(f"\nWritten to {path}")
-    return 0 if all(result["ok"] for result in results) else 1
+    print("; ".join(f"{result['section']}: {result['state']}" for result in results))
+    return exit_status(result["state"] for result in results)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,24 @@
-"""Is it right: every golden case and type on the device against float64, gradients, repeatability, recorded graphs."""
+"""Is it right: every golden case and type on the device against float64, gradients, repeatability, graphs, threads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import numpy as np
 import torch
 
 from compile.kernels.native_cuda import CudaKernel
 from compile.kernels.torch_cuda import CudaScan
+from edge.errors import EdgeError
 from tests.compile.scan_call import Scan, scan_from_case, scan_from_operands
 from tests.compile.scan_cases import ALL, CASES, SMALL, Case, check, gradients, operands
-from tests.gpu.scans import STAGES, on_device, stage_operands
+from tests.gpu.scans import STAGES, DeviceScan, on_device, stage_operands
 
 Row = dict[str, object]
 TYPES = [("float32",) * 3, ("float16",) * 3, ("int8", "int8", "float16"), ("int8",) * 3]
+THREAD_LAUNCHES = 2000  # of each thread
 WHOLE: list[Case] = [  # pairs of channels and of R: the tensor cores' kernels
     (2, 7, 5, 34, 6, 1, ALL),
     (1, 14, 14, 48, 24, 1, ALL),
@@ -48,7 +52,7 @@ def gradient_row(kernel: CudaKernel) -> Row:
             try:
                 check(one.cpu(), wanted, "gradient")
             except AssertionError as error:
-                failures.append(f"{case}: {_line(error)}")
+                failures.append(f"{case}: {text_from_difference(error)}")
     return {"what": "gradients float32", "cases": len(cases), "failed": len(failures), "first": failures[:1]}
 
 
@@ -92,6 +96,38 @@ def graph_row(kernel: CudaKernel) -> Row:
     return {"what": "CUDA graph", "cases": count, "failed": len(failures), "first": failures[:1]}
 
 
+def thread_row(kernel: CudaKernel) -> Row:
+    """Two host threads that launch different stages at once, in every tactic, so in different shared memory."""
+    sides = {side: d for side, d, _ in STAGES}
+    scans = {side: scan_from_operands(stage_operands(side, sides[side], 2), ALL, TYPES[1]) for side in (28, 14)}
+    works = [[on_device(kernel, scan, tactic) for tactic in range(kernel.tactics + 1)] for scan in scans.values()]
+    torch.cuda.synchronize()
+    start = Barrier(len(works), timeout=60)
+
+    def launch(work: list[DeviceScan]) -> None:
+        with torch.cuda.stream(torch.cuda.Stream()):
+            start.wait()
+            for turn in range(THREAD_LAUNCHES):
+                work[turn % len(work)].launch()
+            torch.cuda.current_stream().synchronize()
+
+    failures = []
+    with ThreadPoolExecutor(len(works)) as pool:
+        for future in [pool.submit(launch, work) for work in works]:
+            try:
+                future.result()
+            except EdgeError as error:
+                failures.append(error.cause)
+    for scan, work in zip(scans.values(), works, strict=True):
+        for ran in work:
+            try:
+                check(ran.y.cpu().numpy(), scan.expected, scan.y_dtype, scan.scales[2])
+            except AssertionError as error:
+                failures.append(f"tactic {ran.params.tactic}: {text_from_difference(error)}")
+    cases = sum(map(len, works))
+    return {"what": "two host threads", "cases": cases, "failed": len(failures), "first": failures[:1]}
+
+
 def _scans(kernel: CudaKernel, types: Sequence[str]) -> Iterator[tuple[str, Scan, int, str]]:
     """Name, scan, tactic, layout."""
     for case in [*CASES, *WHOLE]:
@@ -113,11 +149,11 @@ def _failure(kernel: CudaKernel, scan: Scan, tactic: int, layout: str) -> str:
     try:
         check(got if layout == "last" else np.moveaxis(got, 1, -1), scan.expected, scan.y_dtype, scan.scales[2])
     except AssertionError as error:
-        return _line(error)
+        return text_from_difference(error)
     return ""
 
 
-def _line(error: AssertionError) -> str:
-    """The largest difference, from numpy's many lines."""
-    lines = [line.strip() for line in str(error).splitlines() if "Max " in line or "Mismatched" in line]
-    return "; ".join(lines)[:200] or "another shape"
+def text_from_difference(error: Exception) -> str:
+    """The largest difference, from numpy's many lines; else the first line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return "; ".join([line for line in lines if "Max " in line or "Mismatched" in line] or lines[:1])[:200]

@@ -64,7 +64,10 @@ __device__ __forceinline__ void scan_route(const Problem& p, const Place& at, co
   int parity = 0;
   for (int step = 0; step * block_tokens < p.length; ++step) {
     const int first = step * block_tokens + at.warp * stage.kTile;
-    if (first >= p.length || !at.inside) {  // alike in all lanes; the block's other warps wait for this one
+    // The barrier below, in another place of the text, for the warps that have no tile. PTX allows that: bar.sync
+    // counts the warps that arrive at barrier 0 wherever they do, and asks (from sm_70 on too, as it is the aligned
+    // form) that a warp's lanes take the same one. The condition is alike in all lanes of a warp.
+    if (first >= p.length || !at.inside) {
       for (int n = 0; n < states; ++n) __syncthreads();
       continue;
     }

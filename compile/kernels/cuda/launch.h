@@ -25,9 +25,11 @@ template <typename Arguments>
 ss2d_status launch(void (*kernel)(Arguments), int64_t blocks, int threads, size_t shared, cudaStream_t stream,
                    const Arguments& arguments) {
   if (blocks > kMaxBlocks) return SS2D_BAD_SIZE;
+  // The attribute is the kernel's, not the call's: all threads write the same value, the device's most, so none takes
+  // away what another is about to launch with.
   if (shared > kPlainShared &&
       cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
-                           static_cast<int>(shared)) != cudaSuccess)
+                           this_device().shared_bytes) != cudaSuccess)
     return SS2D_LAUNCH_FAILED;
   Arguments copy = arguments;
   void* list[] = {&copy};

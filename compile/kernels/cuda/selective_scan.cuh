@@ -26,7 +26,8 @@
 // H200, about 6 times as long as the bytes (u, y once, x_dbl once; other routes' reads come from L2). lg2.approx in
 // place of the polynomial would save 3 slots, put 8 more on the special functions and lose the relative accuracy of
 // small time steps. Without the tensor cores the projection alone would take 1.2 R to 1.9 R. None of this has been
-// measured: the script tests/gpu/check_gpu.py prints the three terms and the time beside them.
+// measured: the script tests/gpu/check_gpu.py prints bytes, special functions and the operator's own arithmetic as the
+// roofline, this count apart from it, and the time beside them.
 #ifndef VMAMBA_CUDA_SELECTIVE_SCAN_CUH
 #define VMAMBA_CUDA_SELECTIVE_SCAN_CUH
 

@@ -82,6 +82,8 @@ nvinfer1::PluginFieldCollection const* Creator::getFieldNames() noexcept {
 
 }  // namespace vmamba
 
+const char vmamba_plugin_sources[] = "vmamba_plugin_sources=" VMAMBA_QUOTED_VALUE(VMAMBA_SOURCES);
+
 nvinfer1::IPluginCreatorInterface* const* getCreators(int32_t& creators_n) {
   static vmamba::Creator creator;
   static nvinfer1::IPluginCreatorInterface* const creators[] = {&creator};

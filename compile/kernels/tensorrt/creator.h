@@ -26,4 +26,7 @@ extern "C" __attribute__((visibility("default"))) void setLoggerFinder(nvinfer1:
 extern "C" __attribute__((visibility("default"))) nvinfer1::IPluginCreatorInterface* const* getCreators(
     int32_t& creators_n);
 
+// Tells a host which sources a library file was made of, before it is loaded: edge/backends/tensorrt_library.py.
+extern "C" __attribute__((visibility("default"))) const char vmamba_plugin_sources[];
+
 #endif
