@@ -75,7 +75,7 @@ def load_plugin(trt: Any, plugin: bytes, lines: list[str]) -> None:
     if registry.get_creator(*PLUGIN) is not None:
         if loaded and kernels not in loaded:
             raise DeviceError(
-                "This program has loaded the plugin of another bundle, with other kernels; TensorRT holds one a process.",
+                "This program has loaded another bundle's plugin, of other kernels; TensorRT holds one a process.",
                 "Restart the program, and open one of the two bundles in it.",
             )
         return

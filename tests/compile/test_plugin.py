@@ -14,7 +14,7 @@ import pytest
 from compile.kernels.build_cuda import nvcc_from_system
 from compile.kernels.build_plugin import PLUGIN_SOURCES, SOURCES, headers_from_system, version_from_headers
 from compile.kernels.plugin_twin import ScanAttributes
-from tests.compile.plugin_harness import Array, Harness, Job, gpu_or_skip, plugin_harness, scan_harness
+from tests.compile.plugin_harness import Array, Harness, Job, gpu_or_skip, headers_or_skip, plugin_harness, scan_harness
 from tests.compile.scan_cases import (
     ALL,
     CASES,
@@ -35,10 +35,10 @@ SMALL_CASE: Case = (2, 3, 5, 17, 3, 2, ALL)
 MANY_IMAGES: Case = (64, 1, 2, 17, 1, 1, ALL)
 
 
-KINDS = [  # the code alone, and the plugin through TensorRT's interfaces; on a device each run is a CUDA graph
-    *("scan", "plugin"),
-    *(pytest.param(kind, marks=pytest.mark.gpu) for kind in ("scan gpu", "plugin gpu")),
-]
+KINDS = {  # the code alone, and the plugin through TensorRT's interfaces; on a device each run is a CUDA graph
+    **{kind: pytest.param(kind) for kind in ("scan", "plugin")},
+    **{kind: pytest.param(kind, marks=pytest.mark.gpu) for kind in ("scan gpu", "plugin gpu")},
+}
 
 
 def lacking(kind: str) -> str:
@@ -56,8 +56,8 @@ def lacking(kind: str) -> str:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every test of a harness, with each kind that can run here; what cannot is one skipped test, not one a case."""
     if "harness" in metafunc.fixturenames:
-        kinds = [kind for kind in KINDS if not lacking(kind if isinstance(kind, str) else str(kind.values[0]))]
-        metafunc.parametrize("harness", kinds, indirect=True, scope="module")
+        possible = [parameter for kind, parameter in KINDS.items() if not lacking(kind)]
+        metafunc.parametrize("harness", possible, indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def harness(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return make(tmp_path_factory.mktemp("harness"), on_gpu="gpu" in request.param)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS.values())
 def test_this_machine_has_what_a_harness_needs(kind: str) -> None:
     if reason := lacking(kind):
         pytest.skip(reason)

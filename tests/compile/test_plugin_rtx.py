@@ -35,7 +35,7 @@ pytestmark = pytest.mark.trt
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 600
-SIZE_PX = 64
+SIZE_PX = 224
 LOOP = ("TRIP_LIMIT", "RECURRENCE", "ITERATOR", "LOOP_OUTPUT")
 SCANS = {"edge_n": 6, "vmamba_t": 14}
 SCALES = {"u_scale": 0.05, "x_dbl_scale": 0.04, "y_scale": 0.5}

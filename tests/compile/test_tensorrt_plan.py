@@ -15,10 +15,11 @@ import pytest
 
 from calibration.artifact import Artifact, artifact_from_file
 from compile.gpu_sources import FOLDER, parts_from_sources
-from compile.kernels.build_plugin import plugin_from_sources
+from compile.kernels.build_plugin import plugin_digest, plugin_from_sources
 from compile.lowerings.fp16 import fp16_from_qdq
 from compile.quantize import qdq_from_onnx
 from compile.tensorrt_plan import PlanOptions, timing_cache_from_bytes
+from edge.backends.tensorrt_library import kernels_from_plugin
 from edge.errors import UsageError
 from tests.compile.conftest import Tiny
 from tests.compile.plugin_harness import headers_or_skip
@@ -132,6 +133,7 @@ def test_the_plugin_of_the_carried_sources_takes_every_scan(model: Path, build: 
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
     plugin = plugin_from_sources(tmp_path / "plugin", (87,), headers, root=tmp_path / "sources")
+    assert kernels_from_plugin(plugin.path.read_bytes()) == plugin_digest()
     (found,) = build(f"{model}={plugin.path}")
     assert (found["scans"], found["log"]) == (3, [])
 

@@ -158,7 +158,7 @@ def test_the_plugin_of_another_bundle_needs_another_process() -> None:
     module, mark = SimulatedTensorRt(None), b"vmamba_plugin_sources="
     load_plugin(module, b"plugin one " + mark + b"0" * 16, [])
     load_plugin(module, b"plugin two " + mark + b"0" * 16, [])
-    with pytest.raises(DeviceError, match="other kernels; TensorRT holds one a process") as caught:
+    with pytest.raises(DeviceError, match="of other kernels; TensorRT holds one a process") as caught:
         load_plugin(module, b"plugin two " + mark + b"1" * 16, [])
     assert caught.value.cure.startswith("Restart the program")
     assert len(module.libraries) == 1
