@@ -21,7 +21,7 @@ class Natives:
 
     Attributes:
         libraries: machine -> its library; empty for a model that needs none.
-        seconds: machine -> what that took.
+        seconds: machine -> what that took, 0 where it was built before.
         messages: what the user should know.
     """
 
@@ -58,13 +58,15 @@ def natives_from_model(model: Path, machine: str, folder: Path, compiler: str) -
         return NO_NATIVES
     libraries, seconds, messages = {}, {}, []
     for target in ISAS:
-        started = time.monotonic()
+        started = time.time()
         try:
             libraries[target] = kernel_from_sources(target, folder, compiler if target == machine else "")
         except (DeviceError, MachineError) as error:
             if target == machine:  # any other is built by the way, where its cross compiler happens to be installed
                 messages.append(f"{error.cause} The slower local function runs on this machine.")
-        seconds[target] = time.monotonic() - started
+        else:
+            is_new = libraries[target].path.stat().st_mtime >= started
+            seconds[target] = time.time() - started if is_new else 0.0
     return Natives(libraries, seconds, tuple(messages))
 
 
