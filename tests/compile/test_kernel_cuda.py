@@ -14,6 +14,7 @@ from edge.errors import DeviceError, UsageError
 from tests.compile.cuda_call import H200, ORIN, Device, Operands, ShimKernel, backward, forward
 from tests.compile.scan_call import Scan, scan_from_case, scan_from_operands
 from tests.compile.scan_cases import ALL, CASES, SMALL, Case, check, gradients, operands
+from tests.conftest import absent
 
 TYPES = [("float32",) * 3, ("float16",) * 3, ("int8", "int8", "float16"), ("int8",) * 3]
 WHOLE: list[
@@ -33,7 +34,7 @@ LITTLE = Device(8, 20 * 1024)  # no strip of a larger map fits into its shared m
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> ShimKernel:
     """The kernels on the shim."""
     if not shutil.which("g++"):
-        pytest.skip("no g++")
+        absent("no g++")
     return ShimKernel(tmp_path_factory.mktemp("shim"))
 
 
