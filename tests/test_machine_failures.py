@@ -1,4 +1,4 @@
-"""When the machine fails in the middle of the work: exit code 1, cause and cure in a line each, nothing half-written."""
+"""When the machine fails in the middle of the work: exit 1, cause and cure in a line each, nothing half-written."""
 
 from __future__ import annotations
 
