@@ -9,6 +9,7 @@
     natives = natives_from_model          -> native operators     compile/natives.py, kernels/
     engine  = cpu_from_qdq, fp16_from_qdq -> what runs            compile/lowerings/
     decision, gate                        -> on this very engine  calibration/decision.py, gate.py
+    head    = head_from_onnx              -> for attention maps   compile/head.py
     bundle  = bundle_from_engine          -> name.edge            compile/bundle.py
     plan    = plan_from_bundle            -> on the GPU itself    compile/engine.py
 """
@@ -32,6 +33,7 @@ from calibration.smoothing import smoothed_from_onnx
 from calibration.table import load_table, table_from_onnx
 from compile.bundle import Engine, Evidence, Release, bundle_from_engine
 from compile.gpu_sources import parts_from_sources
+from compile.head import parts_from_head
 from compile.job import Compiled, Job
 from compile.lowerings.cpu import cpu_from_qdq
 from compile.lowerings.fp16 import fp16_from_qdq
@@ -101,17 +103,18 @@ def compiled_from_job(job: Job, signer: SigningKey, stages: Stages) -> Compiled:
         check_passed(gate, job.max_drop)
 
     stages.progress("bundle", 0.0)
+    head, remarks = parts_from_head(source.model.path, calibration, preprocess, job.threads)
     methods = tuple(sorted({r.method for r in load_table(table.path).ranges.values()})) if table else ()
     facts = CalibrationFacts(job.calibration.digest, len(calibration), methods)
     machines = tuple(sorted({s.machine for s in gate_data.samples} - set(NO_MACHINE))) if gate.assessed else ()
     evidence = Evidence(decision, gate, facts, gate_squares, reference, machines)
-    documents = {"card.md": source.card, **natives.parts, **gpu_parts(source, job), **attribution(gate_data)}
+    documents = {"card.md": source.card, **natives.parts, **gpu_parts(source, job), **attribution(gate_data), **head}
     if table:
         documents["table.json"] = table.path.read_bytes()
     release = Release(job.output.stem, job.release, job.created, source.sha256)
     bundle = bundle_from_engine(engine, evidence, source.spec, release, documents, signer, job.bundle)
     stages.progress("bundle", 1.0)
-    messages = source.messages + natives.messages
+    messages = source.messages + natives.messages + remarks
     if job.target != "cpu" and job.precision != "fp32":
         messages += tuple(f"Float16 makes values of {lost.text} 0." for lost in underflows(engine.canonical))
     if engine.float_layers:

@@ -68,11 +68,16 @@ def sector_from_gray(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Returns:
         (h,w) view; the whole frame where no sector stands out.
     """
+    return gray[_sector(gray)]
+
+
+def _sector(gray: NDArray[np.uint8]) -> tuple[slice, slice]:
     lit = gray > SECTOR_LEVEL
     rows = _longest_run(lit.mean(axis=1) > SECTOR_FILL)
     columns = _longest_run(lit[rows].mean(axis=0) > SECTOR_FILL)
-    cut = gray[rows, columns]
-    return cut if min(cut.shape) >= min(gray.shape) // 4 else gray
+    if min(gray[rows, columns].shape) >= min(gray.shape) // 4:
+        return rows, columns
+    return slice(0, gray.shape[0]), slice(0, gray.shape[1])
 
 
 def _longest_run(mask: NDArray[np.bool_]) -> slice:
@@ -82,6 +87,39 @@ def _longest_run(mask: NDArray[np.bool_]) -> slice:
     starts, stops = edges[::2], edges[1::2]
     best = int(np.argmax(stops - starts))
     return slice(int(starts[best]), int(stops[best]))
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a frame lies in the square that the network sees.
+
+    Attributes:
+        rows, columns: the frame's pixels that are kept, the others cut off.
+        top, left: where they begin in the square, pixels.
+        height, width: what they take of it, pixels; the rest is black padding.
+    """
+
+    rows: slice
+    columns: slice
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def placement_from_gray(gray: NDArray[np.uint8], preprocess: Preprocess) -> Placement:
+    """Crop if asked, then the largest size of the same aspect that fits, centred.
+
+    Args:
+        gray: (H,W), 0..255.
+        preprocess: size and crop.
+    """
+    whole = slice(0, gray.shape[0]), slice(0, gray.shape[1])
+    rows, columns = _sector(gray) if preprocess.crop == "sector" else whole
+    size, sides = preprocess.size_px, (rows.stop - rows.start, columns.stop - columns.start)
+    scale = size / max(sides)
+    height, width = (max(1, round(side * scale)) for side in sides)
+    return Placement(rows, columns, (size - height) // 2, (size - width) // 2, height, width)
 
 
 def square_from_frame(frame: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.uint8]:
@@ -97,15 +135,12 @@ def square_from_frame(frame: NDArray[np.uint8], preprocess: Preprocess) -> NDArr
     from PIL import Image
 
     gray = gray_from_frame(frame)
-    if preprocess.crop == "sector":
-        gray = sector_from_gray(gray)
-    size = preprocess.size_px
-    scale = size / max(gray.shape)
-    height, width = (max(1, round(side * scale)) for side in gray.shape)
-    image = Image.fromarray(np.ascontiguousarray(gray)).resize((width, height), Image.Resampling.BILINEAR)
-    square = np.zeros((size, size), np.uint8)
-    top, left = (size - height) // 2, (size - width) // 2
-    square[top : top + height, left : left + width] = np.asarray(image)
+    place = placement_from_gray(gray, preprocess)
+    kept = Image.fromarray(np.ascontiguousarray(gray[place.rows, place.columns]))
+    square = np.zeros((preprocess.size_px, preprocess.size_px), np.uint8)
+    square[place.top : place.top + place.height, place.left : place.left + place.width] = np.asarray(
+        kept.resize((place.width, place.height), Image.Resampling.BILINEAR)
+    )
     return square
 
 

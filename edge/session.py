@@ -9,6 +9,7 @@
                   -> gate frames   answers as the float model            edge/gate.py
 
     frame -> unfit? -> input -> logits -> Prediction                     quality.py, preprocess.py, postprocess.py
+                             -> features -> map of one plane             attention.py
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import edge
+from edge.attention import Head, head_from_bundle, map_from_features, map_on_frame
 from edge.backends import Backend
 from edge.bundle import Bundle
 from edge.compatibility import check_compatible
@@ -62,6 +64,7 @@ class Session:
         self.notices: tuple[str, ...] = notices
         self.gate_error: float = gate_error
         self._backend: Backend | None = backend
+        self._head: Head | None = head_from_bundle(bundle)
 
     def __enter__(self) -> Session:
         return self
@@ -111,6 +114,47 @@ class Session:
         check_frame(frame)
         maps = self._open().features_from_input(input_from_frame(frame, self.manifest.preprocess))
         return np.asarray(maps[0])
+
+    def attention(self, frame: NDArray[np.uint8], label: str | None = None) -> NDArray[np.float32]:
+        """Where the engine sees a plane in a frame: Grad-CAM of its last map, see `edge.attention`.
+
+        Args:
+            frame: uint8 (H,W), or (H,W,3) in RGB order, 0..255.
+            label: one of the bundle's; None: the most probable plane.
+
+        Returns:
+            (H,W), the frame's pixels, 0..1 in units of the map's own maximum; all 0 where nothing speaks for the plane.
+
+        Raises:
+            UsageError: the bundle gives no attention maps, or has no such label.
+            ImageError: the frame has another type or shape.
+            GateError: the engine's answer is not finite.
+        """
+        head, labels = self.head, self.manifest.label_ids
+        if label is not None and label not in labels:
+            raise UsageError(f"The model has no label {label!r}.", f"Give one of: {', '.join(labels)}.")
+        features = self.features(frame)
+        if not np.isfinite(features).all():
+            raise GateError("The engine's last map is not finite.", "Run edge verify on the bundle.")
+        if label is None:
+            logits = head.logits_from_features(features)
+            label = prediction_from_logits(logits, labels, self.manifest.reject_labels, self.manifest.decision).plane
+        index = labels.index(label)
+        return map_on_frame(map_from_features(features, head, index), frame, self.manifest.preprocess)
+
+    @property
+    def head(self) -> Head:
+        """The network's linear head, which attention maps are made with.
+
+        Raises:
+            UsageError: the bundle carries none.
+        """
+        if self._head is None:
+            raise UsageError(
+                f"{self.manifest.name} gives no attention maps: it carries no linear head.",
+                "Compile it again with this version; networks with a norm or more layers behind the mean have none.",
+            )
+        return self._head
 
     def logits(self, network_input: NDArray[np.float32]) -> NDArray[np.float32]:
         """The network alone, on an input that is already preprocessed: (B,C,S,S) -> (B,K)."""
@@ -174,10 +218,10 @@ def open_session(
         error = check_gate(engine, gate_from_bundle(bundle), manifest, gate_frames)
         if not releases.record(manifest.name, manifest.release):
             notices = (*notices, "The keyring is read-only: this device cannot remember which release it has seen.")
+        return Session(bundle, engine, notices, error)
     except BaseException:
         engine.close()
         raise
-    return Session(bundle, engine, notices, error)
 
 
 def native_parts(names: Iterable[str], machine: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -22,16 +22,21 @@ from edge.commands.terminal import (
 from edge.errors import DeviceError, InputError
 
 if TYPE_CHECKING:
+    from edge.commands.overlays import Overlays
     from edge.manifest import Manifest
     from edge.prediction import Prediction
     from edge.session import Session
 
+ATTENTION = Annotated[
+    Optional[Path],
+    typer.Option("--attention", help="Write a PNG of every frame into this folder: where the network looked."),
+]
 SCHEMA = 1  # of a JSON line; raised when a key changes its meaning
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One frame with its prediction, or one input that could not be read."""
+    """One frame with its prediction, or one input that could not be read; `attention`: the picture written for it."""
 
     input: str
     frame: int
@@ -39,12 +44,14 @@ class Answer:
     prediction: Prediction | None
     error: str
     machine: str = ""
+    attention: str = ""
 
 
 def classify(
     bundle: Annotated[Path, typer.Argument(help="The .edge file.")],
     paths: Annotated[list[Path], typer.Argument(help="Images, folders, DICOM files, videos.")],
     top: Annotated[int, typer.Option("--top", min=1, help="How many planes to list for a frame.")] = 3,
+    attention: ATTENTION = None,
     threads: Threads = 2,
     as_json: AsJson = False,
 ) -> None:
@@ -52,8 +59,13 @@ def classify(
     from edge.session import open_session
 
     with open_session(bundle, threads=threads, keyring=user_keyring()) as session:
+        overlays = None
+        if attention is not None:
+            from edge.commands.overlays import overlays_from_session
+
+            overlays = overlays_from_session(session, attention, paths)
         show_notices(session.notices)
-        answers = _told_of_machines(answers_from_paths(session, paths), session.manifest)
+        answers = _told_of_machines(answers_from_paths(session, paths, overlays), session.manifest)
         bad = _show_lines(answers, top) if as_json else _show_rows(answers, top, session)
         show_research_line(session.manifest.notice, as_json)
     if bad:
@@ -62,12 +74,16 @@ def classify(
         )
 
 
-def answers_from_paths(session: Session, paths: list[Path]) -> Iterator[Answer]:
+def answers_from_paths(session: Session, paths: list[Path], overlays: Overlays | None = None) -> Iterator[Answer]:
     """Answer frame after frame; an input that cannot be read is an answer with an error, and the next one follows.
 
     Args:
         session: an open one.
         paths: files and folders.
+        overlays: where attention maps are written; None: nowhere.
+
+    Raises:
+        MachineError: an attention map cannot be written.
     """
     from edge.sources.images import files_from_path
 
@@ -78,16 +94,17 @@ def answers_from_paths(session: Session, paths: list[Path]) -> Iterator[Answer]:
             yield Answer(str(path), 0, None, None, str(error))
             continue
         for file in files:
-            yield from _answers_from_file(session, file)
+            yield from _answers_from_file(session, file, overlays)
 
 
-def _answers_from_file(session: Session, file: Path) -> Iterator[Answer]:
+def _answers_from_file(session: Session, file: Path, overlays: Overlays | None) -> Iterator[Answer]:
     from edge.sources.images import frames_from_file
 
     try:
         for frame in frames_from_file(file):
             prediction = session.classify(frame.pixels)
-            yield Answer(frame.input, frame.index, frame.time_ms, prediction, "", frame.machine)
+            written = str(overlays.save(session, frame, prediction)) if overlays else ""
+            yield Answer(frame.input, frame.index, frame.time_ms, prediction, "", frame.machine, written)
     except (InputError, DeviceError) as error:  # the latter: no decoder installed for this kind of file
         yield Answer(str(file), 0, None, None, str(error))
 
@@ -119,6 +136,7 @@ def line_from_answer(answer: Answer, top: int) -> dict[str, Any]:
         "answer": prediction.answer,
         "top": [[plane, round(chance, 6)] for plane, chance in prediction.top[:top]],
         "latency_ms": round(prediction.latency_ms, 3),
+        **({"attention": answer.attention} if answer.attention else {}),
     }
 
 

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from edge.cpu import load_cpu
-from tests.bench import accuracy, kernels, latency, parity, scan_forms, shapes, startup, training_step
+from tests.bench import accuracy, kernels, latency, masking, parity, scan_forms, shapes, startup, training_step
 
 PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "accuracy": accuracy.measured,
+    "masking": masking.measured,
     "parity": parity.measured,
     "startup": startup.measured,
     "latency": latency.measured,
