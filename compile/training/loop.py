@@ -21,8 +21,10 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from compile.training.augment import text_blocks
+from compile.training.cpu_forms import cpu_forms
 from compile.training.images import TEXT_BLOCKS, TrainingImages, batches, generator_from_numbers
 from compile.training.journal import write_record
+from compile.training.kept_memory import kept_memory
 from compile.training.learner import Learner
 from compile.training.recipe import Recipe
 from compile.training.run_state import Position, RunState
@@ -104,18 +106,25 @@ def trained(
     run = _prepared(model, images, recipe, folder, progress, teachers, workers or Workers(), clock)
     position = run.state.restore(folder, recipe.digest)
     run = replace(run, shared=run.workers.shared(run.state.learner))
-    while position.epoch < recipe.epochs:
-        position, record = _epoch(run, position)
-        if position.epoch % EVAL_EVERY == 0 or position.epoch == recipe.epochs:
-            record |= _scores(_averaged(run.state), held_out, run.workers.device)
-        if run.workers.writes:
-            # The log first: a run killed between the two repeats its epoch, instead of ending without a last line.
-            write_record(folder, record)
-            run.state.save(folder, recipe.digest, position)
-        told = f"epoch {position.epoch}/{recipe.epochs} loss {record['loss']:.3f}"
-        progress(told, position.epoch / recipe.epochs)
+    with kept_memory(), cpu_forms(run.state.learner, run.workers.device):
+        while position.epoch < recipe.epochs:
+            position = _epoch_and_record(run, position, held_out)
     run.workers.wait()
     return _averaged(run.state).eval().cpu()
+
+
+def _epoch_and_record(run: _Run, position: Position, held_out: HeldOut) -> Position:
+    recipe, folder = run.recipe, run.folder
+    position, record = _epoch(run, position)
+    if position.epoch % EVAL_EVERY == 0 or position.epoch == recipe.epochs:
+        record |= _scores(_averaged(run.state), held_out, run.workers.device)
+    if run.workers.writes:
+        # The log first: a run killed between the two repeats its epoch, instead of ending without a last line.
+        write_record(folder, record)
+        run.state.save(folder, recipe.digest, position)
+    told = f"epoch {position.epoch}/{recipe.epochs} loss {record['loss']:.3f}"
+    run.progress(told, position.epoch / recipe.epochs)
+    return position
 
 
 def _prepared(

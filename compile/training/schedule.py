@@ -19,7 +19,7 @@ def optimizer_from_recipe(model: nn.Module, recipe: Recipe) -> torch.optim.Optim
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
-    return torch.optim.AdamW(groups, lr=recipe.lr)
+    return torch.optim.AdamW(groups, lr=recipe.lr, fused=True)  # one pass over the weights instead of a dozen
 
 
 def rate_at(recipe: Recipe, position: float) -> float:
