@@ -24,6 +24,8 @@ TIMM_NAMES = {
     "efficientnet_b0": "efficientnet_b0",
     "efficientnet_b0_attention": "efficientnet_b0",
     "mobilenetv4_conv_small": "mobilenetv4_conv_small",
+    "efficientnet_lite0": "tf_efficientnet_lite0",  # the padding of the published weights
+    "efficientnet_lite2": "tf_efficientnet_lite2",
 }
 PERCEPTRON_WIDTHS = (256, 64)  # hidden layers of the head of efficientnet_b0_attention
 PERCEPTRON_DROPOUT = 0.3

@@ -1,4 +1,4 @@
-"""SonoNet16: a published 13-plane classifier of fetal scan planes, as a teacher; its safetensors file is read strictly.
+"""SonoNet16: a published 13-plane classifier of fetal scan planes, read strictly, as a teacher or to be trained on.
 
 ::
 
@@ -84,10 +84,36 @@ class SonoNet(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Classify: input of `sononet_input` -> logits (B,14), class maps (B,14,18,14) channels last."""
+        maps = self.adaption(self.maps(x))
+        return maps.mean((2, 3)), maps.permute(0, 2, 3, 1)
+
+    def maps(self, x: Tensor) -> Tensor:
+        """Last map of the features: (B,1,H,W) -> (B,128,H/16,W/16)."""
         for index, block in enumerate(self.features):
             x = block(functional.max_pool2d(x, 2) if index else x)
-        maps = self.adaption(x)
-        return maps.mean((2, 3)), maps.permute(0, 2, 3, 1)
+        return x
+
+
+class SonoNetClassifier(nn.Module):
+    """SonoNet16's features behind our two outputs, with a head for other planes.
+
+    Each image is standardised as the published network saw it; which mean and deviation it came with does not matter.
+
+    Args:
+        classes: number of classes.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.net = SonoNet()
+        del self.net.adaption
+        self.norm = nn.LayerNorm(WIDTHS[-1][-1])
+        self.head = nn.Linear(WIDTHS[-1][-1], classes)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Classify: (B,1,S,S) -> logits (B,classes), features (B,S/16,S/16,128)."""
+        features = self.norm(self.net.maps(_standardised(x)).permute(0, 2, 3, 1))
+        return self.head(features.mean(dim=(1, 2))), features
 
 
 def sononet_input(gray: Tensor) -> Tensor:
@@ -101,7 +127,11 @@ def sononet_input(gray: Tensor) -> Tensor:
     """
     square = functional.interpolate(gray, (WIDTH_PX, WIDTH_PX), mode="bilinear", antialias=True)
     top = (WIDTH_PX - HEIGHT_PX) // 2
-    x = square[:, :, top : top + HEIGHT_PX].float()
+    return _standardised(square[:, :, top : top + HEIGHT_PX])
+
+
+def _standardised(x: Tensor) -> Tensor:
+    x = x.float()
     deviation = x.std((1, 2, 3), keepdim=True, correction=0).clamp(min=1e-6)  # a black frame stays black
     return (x - x.mean((1, 2, 3), keepdim=True)) / deviation * INPUT_SCALE
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from compile.model.comparators import TIMM_NAMES, Comparator
 from compile.model.mspanet import MSPANet
+from compile.model.sononet import SonoNetClassifier
 from compile.model.students import SHAPES as STUDENT_SHAPES
 from compile.model.students import student_from_name
 from compile.model.vmamba import SHAPES as VMAMBA_SHAPES
@@ -15,12 +16,13 @@ from compile.model.vmamba import vmamba_from_name
 from edge.errors import UsageError
 
 MSPANET = "mspanet"
+SONONET = "sononet16"
 
 
 def model_names() -> tuple[str, ...]:
     """All names, students first."""
     students = (name + control for name in STUDENT_SHAPES for control in ("", "_noscan"))
-    return (*students, *VMAMBA_SHAPES, *TIMM_NAMES, MSPANET)
+    return (*students, *VMAMBA_SHAPES, *TIMM_NAMES, MSPANET, SONONET)
 
 
 def model_from_name(name: str, classes: int, in_channels: int = 1, drop_path: float | None = None) -> nn.Module:
@@ -37,7 +39,7 @@ def model_from_name(name: str, classes: int, in_channels: int = 1, drop_path: fl
         A module (B,C,S,S) -> logits (B,classes), last map (B,h,w,dim).
 
     Raises:
-        UsageError: no model has that name, or a comparator is asked for without timm.
+        UsageError: no model has that name, a comparator is asked for without timm, or a gray network for colour.
     """
     if name in VMAMBA_SHAPES:
         return vmamba_from_name(name, classes, in_channels, drop_path)
@@ -45,6 +47,10 @@ def model_from_name(name: str, classes: int, in_channels: int = 1, drop_path: fl
         return Comparator(name, classes, in_channels, drop_path or 0.0)
     if name == MSPANET:
         return MSPANet(classes, in_channels, drop_path or 0.0)
+    if name == SONONET:
+        if in_channels != 1:
+            raise UsageError(f"{name} takes gray images, not {in_channels} channels.", "Give gray frames.")
+        return SonoNetClassifier(classes)
     if name in model_names():
         return student_from_name(name, classes, in_channels, drop_path or 0.0)
     nearest = difflib.get_close_matches(name, model_names(), n=3, cutoff=0.4) or model_names()

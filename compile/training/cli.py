@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -26,6 +26,7 @@ RECIPE = Annotated[Optional[Path], typer.Option("--recipe", help="TOML with fiel
 BATCH = Annotated[Optional[int], typer.Option("--batch", help="Images a step, over all processes.", min=1)]
 OPTIMIZER = Annotated[Optional[str], typer.Option("--optimizer", help="adamw or sgd.")]
 LR = Annotated[Optional[float], typer.Option("--lr", help="Peak learning rate.")]
+INITIAL = Annotated[str, typer.Option("--init", help="Weights to start from: a file of the same network, or imagenet.")]
 SEED = Annotated[int, typer.Option("--seed", help="Of everything random.")]
 WORK = Annotated[Optional[Path], typer.Option("--work", help="Checkpoint and log; a run goes on from here.")]
 THREADS = Annotated[Optional[int], typer.Option("--threads", help="Threads of torch; else as many as cores.", min=1)]
@@ -39,6 +40,10 @@ FEATURE_WEIGHT = Annotated[
     typer.Option("--feature-weight", help="Of the stage maps; else 0.5, or 0 if no teacher has them.", min=0.0),
 ]
 TEMPERATURE = Annotated[Optional[float], typer.Option("--temperature", help="Of both sides; else 2, for dist 1.")]
+VIEWS = Annotated[
+    int, typer.Option("--views", help="Crops of each image kept with the teachers' answers; 0: none.", min=0)
+]
+KEPT = Annotated[Optional[Path], typer.Option("--views-folder", help="Where they lie, for several students.")]
 UNLABELLED = Annotated[
     Optional[list[Path]], typer.Option("--unlabelled", help="More images for the teachers only; may be repeated.")
 ]
@@ -65,14 +70,15 @@ def train(
     batch: BATCH = None,
     optimizer: OPTIMIZER = None,
     lr: LR = None,
+    initial: INITIAL = "",
     seed: SEED = 0,
     work: WORK = None,
     threads: THREADS = None,
     as_json: JSON = False,
 ) -> None:
-    """Train a classifier from fresh weights; goes on where an interrupted run stopped."""
-    made = _recipe(model, epochs, labels, recipe, batch, optimizer, lr, seed)
-    _run(made, data, output, held_out, work, threads, as_json, [], [])
+    """Train a classifier, from fresh weights or with --init further; goes on where an interrupted run stopped."""
+    made = recipe_from_options(model, epochs, labels, recipe, batch, optimizer, lr, seed)
+    _run(made, Sources(data, held_out, initial), output, work, threads, as_json)
 
 
 def distill(
@@ -86,6 +92,8 @@ def distill(
     feature_weight: FEATURE_WEIGHT = None,
     temperature: TEMPERATURE = None,
     unlabelled: UNLABELLED = None,
+    views: VIEWS = 0,
+    views_folder: KEPT = None,
     held_out: HELD_OUT = None,
     epochs: EPOCHS = None,
     labels: LABELS = None,
@@ -93,25 +101,66 @@ def distill(
     batch: BATCH = None,
     optimizer: OPTIMIZER = None,
     lr: LR = None,
+    initial: INITIAL = "",
     seed: SEED = 0,
     work: WORK = None,
     threads: THREADS = None,
     as_json: JSON = False,
 ) -> None:
-    """Train a student from fresh weights with the votes of teachers; goes on where an interrupted run stopped."""
+    """Train a student with the votes of teachers; goes on where an interrupted run stopped."""
+    made = recipe_from_options(model, epochs, labels, recipe, batch, optimizer, lr, seed)
+    made = replace(
+        made, distillation=distillation_from_options(kd, kd_weight, label_weight, feature_weight, temperature, views)
+    )
+    sources = Sources(data, held_out, initial, tuple(teacher), tuple(unlabelled or ()), views_folder)
+    _run(made, sources, output, work, threads, as_json)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a run learns from.
+
+    Attributes:
+        data: labelled images.
+        held_out: images whose patients are left out.
+        initial: weights to start from; empty for fresh ones.
+        teachers: as `teacher_from_text` reads them.
+        unlabelled: more images, for the teachers only.
+        views: folder of kept crops.
+    """
+
+    data: Path
+    held_out: Path | None = None
+    initial: str = ""
+    teachers: tuple[str, ...] = ()
+    unlabelled: tuple[Path, ...] = ()
+    views: Path | None = None
+
+
+def distillation_from_options(
+    kind: str,
+    weight: float | None,
+    label_weight: float | None,
+    feature_weight: float | None,
+    temperature: float | None,
+    views: int,
+) -> Distillation:
+    """What these options ask of teachers that are not loaded yet.
+
+    Raises:
+        UsageError: no distillation has that name.
+    """
     from compile.training.recipe import KINDS, Distillation
 
-    if kd not in KINDS:
-        raise UsageError(f"There is no distillation {kd!r}.", f"Choose one of: {', '.join(KINDS)}.")
-    made = _recipe(model, epochs, labels, recipe, batch, optimizer, lr, seed)
-    given = {"weight": kd_weight, "label_weight": label_weight, "feature_weight": feature_weight}
+    if kind not in KINDS:
+        raise UsageError(f"There is no distillation {kind!r}.", f"Choose one of: {', '.join(KINDS)}.")
+    given = {"weight": weight, "label_weight": label_weight, "feature_weight": feature_weight}
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    distillation = Distillation((), kd, temperature=TEMPERATURES[kd] if temperature is None else temperature)
-    made = replace(made, distillation=replace(distillation, **{"feature_weight": AS_POSSIBLE, **chosen}))
-    _run(made, data, output, held_out, work, threads, as_json, teacher, unlabelled or [])
+    distillation = Distillation((), kind, temperature=TEMPERATURES[kind] if temperature is None else temperature)
+    return replace(distillation, views=views, **{"feature_weight": AS_POSSIBLE, **chosen})
 
 
-def _recipe(
+def recipe_from_options(
     model: str,
     epochs: str | None,
     labels: Path | None,
@@ -121,6 +170,11 @@ def _recipe(
     lr: float | None,
     seed: int,
 ) -> Recipe:
+    """The recipe that these options and the file of one describe.
+
+    Raises:
+        UsageError: an option or a field of the file has no meaning.
+    """
     from compile.training.recipe import Recipe
     from compile.training.recipe_file import checked_recipe, labels_from_file, phases_from_text, recipe_from_toml
 
@@ -138,17 +192,7 @@ def _recipe(
     return checked_recipe(replace(recipe, **chosen))
 
 
-def _run(
-    recipe: Recipe,
-    data: Path,
-    output: Path,
-    held_out: Path | None,
-    work: Path | None,
-    threads: int | None,
-    as_json: bool,
-    teacher_names: list[str],
-    unlabelled: list[Path],
-) -> None:
+def _run(recipe: Recipe, sources: Sources, output: Path, work: Path | None, threads: int | None, as_json: bool) -> None:
     import torch
 
     from calibration.samples_set import checked_dataset, dataset_with_splits, held_out_dataset
@@ -167,23 +211,35 @@ def _run(
     if threads is not None:
         torch.set_num_threads(threads)
     folder = work or output.parent / "work" / f"train-{output.stem}"
-    teachers = [teacher_from_text(name, (*recipe.labels, NOT_STANDARD)) for name in teacher_names]
+    teachers = [teacher_from_text(name, (*recipe.labels, NOT_STANDARD)) for name in sources.teachers]
     if recipe.distillation is not None:
-        recipe = checked_recipe(replace(recipe, distillation=_completed(recipe.distillation, teachers)))
+        recipe = checked_recipe(replace(recipe, distillation=distillation_with_teachers(recipe.distillation, teachers)))
     with contextlib.ExitStack() as stack:
         workers = stack.enter_context(workers_from_environment(os.environ))
         progress = stack.enter_context(progress_bar(as_json or not workers.writes))
         scan = scan_from_machine(cache_from_environment(os.environ), os.environ.get("CXX", ""), progress)
         stack.enter_context(use_native(scan))
-        dataset = dataset_with_splits(data)
-        more = [checked_dataset(path) for path in unlabelled]
-        held = held_out_dataset(held_out, dataset)
-        artifact = student_from_dataset(dataset, held, recipe, folder, output, progress, teachers, more, workers)
+        dataset = dataset_with_splits(sources.data)
+        more = [checked_dataset(path) for path in sources.unlabelled]
+        held = held_out_dataset(sources.held_out, dataset)
+        artifact = student_from_dataset(
+            dataset,
+            held,
+            recipe,
+            folder,
+            output,
+            progress,
+            teachers,
+            more,
+            workers,
+            initial=sources.initial,
+            kept=sources.views,
+        )
         if workers.writes:
             _print(artifact, folder, as_json)
 
 
-def _completed(distillation: Distillation, teachers: list[Any]) -> Distillation:
+def distillation_with_teachers(distillation: Distillation, teachers: list[Any]) -> Distillation:
     """With the teachers' names, and features where they are possible and nothing else was asked for."""
     from compile.training.teachers import has_stages
 

@@ -9,8 +9,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,6 +36,21 @@ NO_TARGET = -1  # class number of an image without a label of the recipe
 
 
 @dataclass(frozen=True)
+class Views:
+    """Kept crops of one input size, V of each image, see `compile.training.views`.
+
+    Attributes:
+        crops: V times (M,P,P) uint8.
+        targets: V times (M,classes), soft.
+        answers: of each teacher, V times its logits (M,K).
+    """
+
+    crops: tuple[NDArray[np.uint8], ...]
+    targets: tuple[NDArray[np.float32], ...]
+    answers: tuple[tuple[NDArray[np.float32], ...], ...]
+
+
+@dataclass(frozen=True)
 class TrainingImages:
     """Images in memory: labelled ones first, then those without a label, then synthetic ones.
 
@@ -45,6 +61,7 @@ class TrainingImages:
         real: number of labelled images.
         unlabelled: number of images without a label.
         classes: number of classes, the reject label included.
+        views: input side in px -> kept crops to draw from instead of new ones.
     """
 
     squares: Tensor
@@ -53,6 +70,7 @@ class TrainingImages:
     real: int
     unlabelled: int
     classes: int
+    views: Mapping[int, Views] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,10 +80,12 @@ class Batch:
     Attributes:
         gray: (B,1,P,P), 0..1.
         targets: (B,classes), soft; a row adds up to the share of the image that has a label.
+        answers: logits (B,K) of each teacher where they are kept with the crops.
     """
 
     gray: Tensor
     targets: Tensor
+    answers: tuple[Tensor, ...] = ()
 
 
 def training_images_from_dataset(
@@ -172,12 +192,32 @@ def batches(
         noise = torch.randint(end, max(len(images.squares), end + 1), (synthetic,), generator=generator)
         index = torch.cat([order[step], others, noise])[rank::count]
         own = generator_from_numbers(recipe.seed, epoch, step, rank)
-        yield _batch(images, index, recipe, text, recipe.input_px(epoch), own)
+        side = recipe.input_px(epoch)
+        if side in images.views:
+            yield _kept(images.views[side], index, own, images.squares.device)
+        else:
+            yield batch_from_index(images, index, recipe, text, side, own)
 
 
-def _batch(
+def _kept(views: Views, index: Tensor, generator: torch.Generator, device: torch.device) -> Batch:
+    """A batch of kept crops, each image in a view of its own."""
+    drawn = torch.randint(len(views.crops), (len(index),), generator=generator).tolist()
+    places = list(zip(drawn, index.tolist(), strict=True))
+
+    def taken(parts: Sequence[NDArray[Any]]) -> Tensor:
+        return torch.from_numpy(np.stack([parts[view][image] for view, image in places])).to(device)
+
+    return Batch(
+        taken(views.crops).unsqueeze(1).float() / 255,
+        taken(views.targets),
+        tuple(taken(parts) for parts in views.answers),
+    )
+
+
+def batch_from_index(
     images: TrainingImages, index: Tensor, recipe: Recipe, text: Tensor, size_px: int, generator: torch.Generator
 ) -> Batch:
+    """New crops of the images with these numbers, mixed with each other as the recipe says."""
     device = images.squares.device
     squares = images.squares[index.to(device)]
     x = augmented(squares, images.may_flip[index], size_px, text, recipe.augmentation, generator)

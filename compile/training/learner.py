@@ -74,11 +74,14 @@ class Learner(nn.Module):
         self, recipe: Distillation, batch: Batch, logits: Tensor, maps: list[Tensor], label: Tensor
     ) -> dict[str, Tensor]:
         masses, theirs = [], []
-        for teacher in self.teachers:
-            answer, shown = seen(teacher, batch.gray, teacher is self.guide)
+        for number, teacher in enumerate(self.teachers):
+            if batch.answers and teacher is not self.guide:
+                answer = batch.answers[number]
+            else:
+                answer, shown = seen(teacher, batch.gray, teacher is self.guide)
+                theirs += shown
             with torch.autocast(logits.device.type, enabled=False):
                 masses.append(group_masses(answer, teacher.groups, recipe.temperature))
-            theirs += shown
         ours = [project(own_map) for project, own_map in zip(self.projections, maps, strict=True)]
         with torch.autocast(logits.device.type, enabled=False):  # votes and losses in float32
             own = torch.softmax(logits.detach() / recipe.temperature, 1)

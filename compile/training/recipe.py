@@ -40,6 +40,7 @@ class Distillation:
         dkd_alpha: DKD's weight of the target class.
         dkd_beta: DKD's weight of the other classes.
         unlabelled: share of a batch without labels, where there are such images.
+        views: crops of each image that are kept with the teachers' answers; 0: every step has new ones.
     """
 
     teachers: tuple[str, ...]
@@ -51,6 +52,7 @@ class Distillation:
     dkd_alpha: float = 1.0
     dkd_beta: float = 2.0
     unlabelled: float = 0.15
+    views: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Recipe:
         negatives: share of a batch that is synthetic and no plane.
         clip: largest norm of the gradient.
         seed: of everything random.
+        initial: kind and SHA-256 of the weights that the run starts from; empty for fresh ones.
         augmentation: ranges.
         distillation: teachers; None for plain training.
     """
@@ -108,6 +111,7 @@ class Recipe:
     negatives: float = 0.08
     clip: float = 1.0
     seed: int = 0
+    initial: str = ""
     augmentation: Augmentation = field(default_factory=Augmentation)
     distillation: Distillation | None = None
 

@@ -18,7 +18,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-ELSEWHERE = ("model", "phases", "distillation", "seed")  # fields that the command line alone decides
+ELSEWHERE = ("model", "phases", "distillation", "seed", "initial")  # fields that the command line alone decides
 
 
 def recipe_from_toml(path: Path, recipe: Recipe) -> Recipe:
@@ -68,7 +68,7 @@ def checked_recipe(recipe: Recipe) -> Recipe:
     wrong += ["optimizer"] if recipe.optimizer not in OPTIMIZERS else []
     kd = recipe.distillation
     if kd is not None:
-        wrong += [name for name in ("weight", "label_weight", "feature_weight") if getattr(kd, name) < 0]
+        wrong += [name for name in ("weight", "label_weight", "feature_weight", "views") if getattr(kd, name) < 0]
         wrong += ["kind"] if kd.kind not in KINDS else []
         wrong += ["temperature"] if kd.temperature <= 0 else []
     wrong += ["batch"] if recipe.batch < 1 or recipe.shares(1)[0] < 1 else []

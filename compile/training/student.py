@@ -12,12 +12,14 @@ import torch
 from calibration.artifact import Artifact, artifact_from_file
 from calibration.dataset import Dataset
 from compile.model.checkpoint import save_student
+from compile.model.initial import initial_from_text
 from compile.model.spec import ModelSpec
 from compile.model.zoo import model_from_name
 from compile.training.images import inputs_from_dataset, training_images_from_dataset
 from compile.training.loop import HeldOut, trained
 from compile.training.recipe import NOT_STANDARD, Recipe
 from compile.training.teachers import Teacher
+from compile.training.views import views_from_images
 from compile.training.workers import Workers
 from edge.errors import LabelsError
 from edge.preprocess import Preprocess
@@ -34,8 +36,10 @@ def student_from_dataset(
     teachers: Sequence[Teacher] = (),
     unlabelled: Sequence[Dataset] = (),
     workers: Workers | None = None,
+    initial: str = "",
+    kept: Path | None = None,
 ) -> Artifact:
-    """Train a classifier from fresh weights.
+    """Train a classifier, from fresh weights or further ones.
 
     Args:
         dataset: images; the split "train" is learned.
@@ -48,6 +52,8 @@ def student_from_dataset(
         teachers: to distill from, as the recipe says.
         unlabelled: more images for the teachers, their labels ignored.
         workers: the processes of this run; None for this one alone.
+        initial: weights to start from, as `initial_from_text` reads them; empty for fresh ones.
+        kept: folder of the views, where the recipe has some; None for one in `folder`.
 
     Returns:
         The weights; made from the data, the recipe and the teachers.
@@ -55,14 +61,25 @@ def student_from_dataset(
     Raises:
         LabelsError: a label has no training image, or no held-out image has a label of the recipe.
         UsageError: the recipe's model is unknown, or its loss does not fit the teachers.
-        CheckpointError: the folder holds a run of another recipe.
+        CheckpointError: the folder holds a run of another recipe, or `initial` another network.
+        DeviceError: the package with the initial weights is not installed.
     """
     workers = workers or Workers()
     preprocess = Preprocess(size_px=recipe.size_px)
     shown = reported_dataset(held_out, recipe)
     torch.manual_seed(recipe.seed)
     model = model_from_name(recipe.model, len(recipe.labels) + 1, preprocess.channels, drop_path=recipe.drop_path)
+    if initial:
+        start = initial_from_text(initial, recipe.model, model)
+        model.load_state_dict(start.state, strict=False)
+        recipe = replace(recipe, initial=start.name)
     images = training_images_from_dataset(dataset, held_out, recipe, progress, unlabelled)
+    if recipe.distillation is not None and recipe.distillation.views:
+        if workers.writes:
+            views_from_images(images, recipe, teachers, kept or folder / "views", workers.device, progress)
+        workers.wait()
+        views = views_from_images(images, recipe, teachers, kept or folder / "views", workers.device, progress)
+        images = replace(images, views=views)
     numbers = [recipe.labels.index(s.label) if s.label in recipe.labels else len(recipe.labels) for s in shown.samples]
     reported = HeldOut(inputs_from_dataset(shown, preprocess), np.asarray(numbers, np.int64))
     model = trained(model, images, reported, recipe, folder, progress, teachers, workers)
