@@ -1,0 +1,71 @@
+"""study.toml -> the trainings of the study, each with the command that anyone can type."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FILE = Path(__file__).with_name("study.toml")
+VIEWS = 16  # kept crops of each image, see compile/training/views.py
+
+
+@dataclass(frozen=True)
+class Training:
+    """One model trained once.
+
+    Attributes:
+        row: id in study.toml.
+        model: zoo name.
+        seed: of everything random.
+        epochs: schedule.
+        options: more of the command line.
+        teachers: rows whose seed 0 it learns from.
+    """
+
+    row: str
+    model: str
+    seed: int
+    epochs: str
+    options: tuple[str, ...]
+    teachers: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Of its files."""
+        return f"{self.row}-{self.seed}"
+
+    def weights(self, work: Path) -> Path:
+        """Where its weights are written."""
+        return work / f"{self.name}.safetensors"
+
+    def command(self, work: Path, data: Path, sononet: Path, threads: int) -> list[str]:
+        """`edge train` or `edge distill`, without the program's name."""
+        verb = "distill" if self.teachers else "train"
+        options = [option.replace("{sononet}", str(sononet)) for option in self.options]
+        for teacher in self.teachers:
+            options += ["--teacher", str(work / f"{teacher}-0.safetensors")]
+        if self.teachers:
+            options += ["--views", str(VIEWS), "--views-folder", str(work / "views"), "--feature-weight", "0"]
+        fixed = ["--data", str(data), "--epochs", self.epochs, "--seed", str(self.seed), "--threads", str(threads)]
+        return [verb, self.model, *fixed, *options, "-o", str(self.weights(work))]
+
+
+def trainings(path: Path = FILE) -> Iterator[Training]:
+    """All trainings, in the order of the file; first seeds of all rows come before second ones."""
+    table: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    rows = table["row"]
+    seeds = {row["id"]: row.get("seeds", table["seeds"]) for row in rows}
+    for turn in range(max(map(len, seeds.values()))):
+        for row in rows:
+            if turn < len(seeds[row["id"]]):
+                epochs, options = row.get("epochs", table["epochs"]), tuple(row.get("options", ()))
+                teachers = tuple(row.get("teachers", ()))
+                yield Training(row["id"], row["model"], seeds[row["id"]][turn], epochs, options, teachers)

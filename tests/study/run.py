@@ -1,0 +1,106 @@
+"""Train and compile the rows of the study: `python -m tests.study.run --data LABELS.csv --sononet WEIGHTS`.
+
+Many hours on a CPU. Everything goes on where it stopped; several of these may run side by side in one folder: each
+takes the next training that nobody else has. `--only` names rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from compile.training.journal import read_records
+from edge.files import sha256_from_file, write_atomic
+from tests.study.rows import Training, trainings
+
+PRECISIONS = ("fp32", "int8")
+
+
+def main() -> None:
+    """Work until nothing is left that can be started."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="the compact set's labels.csv")
+    parser.add_argument("--sononet", type=Path, required=True, help="published SonoNet16 weights, safetensors")
+    parser.add_argument("--work", type=Path, default=Path("build/study"))
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", nargs="*", default=[], help="ids of rows")
+    arguments = parser.parse_args()
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    while started(arguments):
+        pass
+
+
+def started(arguments: argparse.Namespace) -> bool:
+    """Do the first training that is not done, has its teachers, and that no other process holds."""
+    for training in trainings():
+        has_teachers = all((arguments.work / f"{teacher}-0.json").is_file() for teacher in training.teachers)
+        is_wanted = not arguments.only or training.row in arguments.only
+        record = arguments.work / f"{training.name}.json"
+        if not is_wanted or not has_teachers or record.is_file():
+            continue
+        with held(record.with_suffix(".lock")) as is_ours:
+            if is_ours and not record.is_file():
+                figures = done(training, arguments)
+                write_atomic(record, json.dumps(figures, indent=1).encode())
+                return True
+    return False
+
+
+@contextmanager
+def held(lock: Path) -> Iterator[bool]:
+    """A file that one process holds; free again when that process ends, however it ends."""
+    import fcntl
+
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+
+
+def done(training: Training, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Train, compile in both precisions: what was typed, and how long it took."""
+    command = training.command(arguments.work, arguments.data, arguments.sononet, arguments.threads)
+    weights = training.weights(arguments.work)
+    print(f"{time.strftime('%H:%M')} {training.name}: edge {' '.join(command)}", flush=True)
+    commands = [command]
+    if not weights.is_file():
+        edge(command)
+    for precision in PRECISIONS:
+        bundle = arguments.work / f"{training.name}-{precision}.edge"
+        stages = arguments.work / "work" / f"compile-{training.name}-{precision}"
+        commands.append(["compile", str(weights), "-o", str(bundle), "--precision", precision, "--no-gate"])
+        edge([*commands[-1], "--work", str(stages)])
+    log = read_records(arguments.work / "work" / f"train-{training.name}")
+    return {
+        "row": training.row,
+        "seed": training.seed,
+        "model": training.model,
+        "epochs": training.epochs,
+        "teachers": list(training.teachers),
+        "commands": [" ".join(["edge", *words]) for words in commands],
+        "threads": arguments.threads,
+        "hours": round(sum(line["seconds"] for line in log) / 3600, 2),
+        "held_out": {name: log[-1][name] for name in ("accuracy", "macro_f1")},
+        "weights_sha256": sha256_from_file(weights),
+    }
+
+
+def edge(words: list[str]) -> None:
+    """One command of ours; what it says stands above if it fails."""
+    environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    subprocess.run([sys.executable, "-m", "edge", *words], check=True, env=environment)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""The study's records -> docs/evidence/study.json and docs/study.md: `python -m tests.study.table --work build/study`.
+
+Every bundle answers the shipped test split as a device would, the float file and the INT8 file of each training. All
+INT8 files are timed against each other in one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from calibration.benchmark import timings_from_files
+from calibration.comparison import comparison_from_evaluations
+from calibration.evaluate import Evaluation, evaluation_from_session
+from calibration.samples_set import gate_dataset
+from edge.commands.terminal import user_keyring
+from edge.files import write_atomic
+from edge.protocol import load_protocol
+from edge.session import open_session
+from tests.study.rows import trainings
+
+RUNS = 60
+LARGEST = 30e6  # parameters of a comparator that a student is measured against
+OURS = ("edge_n", "edge_s")
+HEAD = """# The training study
+
+Written by `python -m tests.study.table` from `docs/evidence/study.json`; the trainings are `tests/study/study.toml`,
+started by `make study`. One row a model and a way of training it. Images: the shipped test split, {n} images of six
+planes of {patients} patients, a part of FETAL_PLANES_DB's official test split. **Not comparable with published figures
+of the full set.** Nothing was chosen by these images. Intervals: 95 %, bootstrap by patient, seed 0. Time: INT8, one
+thread, all files in one run on one machine, as a ratio to `edge_n-ships`. "+ teachers" is distilled from {teachers};
+everything else but the teachers starts from fresh weights.
+
+"""
+COLUMNS = "row|parameters|MACs (G)|schedule|seeds|macro-F1, INT8|interval|float|accepted|cervix, other refused|time"
+
+
+def main() -> None:
+    """Evaluate what is there."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, default=Path("build/study"))
+    parser.add_argument("--output", type=Path, default=Path("docs"))
+    arguments = parser.parse_args()
+    made = [t.name for t in trainings() if (arguments.work / f"{t.name}.json").is_file()]
+    records = {name: json.loads((arguments.work / f"{name}.json").read_text("utf-8")) for name in made}
+    evaluations = {name: {p: evaluated(arguments.work / f"{name}-{p}.edge") for p in ("int8", "fp32")} for name in made}
+    times = {timing.file: timing.p50_ms for timing in timed([arguments.work / f"{name}-int8.edge" for name in made])}
+    rows = [row_of(name, records[name], evaluations[name], times[f"{name}-int8.edge"]) for name in made]
+    pairs = [pair for ours in OURS for pair in pairs_of(ours, records, evaluations)]
+    document = {"schema": 1, "rows": rows, "pairs": pairs}
+    write_atomic(arguments.output / "evidence" / "study.json", (json.dumps(document, indent=1) + "\n").encode())
+    if rows:
+        any_of = next(iter(evaluations.values()))["int8"]
+        write_atomic(arguments.output / "study.md", page(rows, pairs, any_of).encode())
+
+
+def evaluated(bundle: Path) -> Evaluation:
+    """A bundle's answers to the shipped test split."""
+    dataset = gate_dataset(None)
+    with open_session(bundle, threads=2, keyring=user_keyring()) as session:
+        protocol = session.manifest.protocol.id
+        refused = load_protocol(protocol).refused if protocol else ()
+        return evaluation_from_session(session, dataset, refused, False, lambda *_: None)
+
+
+def timed(bundles: Sequence[Path]) -> Sequence[Any]:
+    """Latencies of all bundles in turns."""
+    return timings_from_files(bundles, 1, RUNS, 224, user_keyring(), lambda *_: None) if bundles else ()
+
+
+def row_of(
+    name: str, record: Mapping[str, Any], evaluations: Mapping[str, Evaluation], p50_ms: float
+) -> dict[str, Any]:
+    """One training's figures, with its answers: intervals can be drawn again without training again."""
+    manifest, int8 = evaluations["int8"].manifest, evaluations["int8"]
+    return {
+        "name": name,
+        **record,
+        "parameters": manifest.model.parameters,
+        "macs": manifest.model.macs,
+        "p50_ms": round(p50_ms, 3),
+        "int8": figures_of(int8),
+        "fp32": figures_of(evaluations["fp32"]),
+        "answers": [int(answer) for answer in int8.answers],
+    }
+
+
+def figures_of(evaluation: Evaluation) -> dict[str, Any]:
+    """What the table shows of one bundle."""
+    scores, coverage = evaluation.scores, evaluation.coverage
+    return {
+        "macro_f1": round(scores.macro_f1, 4),
+        "macro_f1_interval": [round(end, 4) for end in evaluation.intervals["macro_f1"]],
+        "accuracy": round(scores.accuracy, 4),
+        "f1": {row.label: round(row.f1, 4) for row in scores.per_class if row.n},
+        "accepted": coverage.accepted,
+        "accuracy_accepted": coverage.accuracy_accepted,
+        "refused": coverage.refused,
+        "refused_n": coverage.refused_n,
+    }
+
+
+def pairs_of(
+    model: str, records: Mapping[str, Any], evaluations: Mapping[str, Mapping[str, Evaluation]]
+) -> list[dict[str, Any]]:
+    """What ships against the plain student, its twin and the best comparator, on the same images."""
+    ours = f"{model}-ships-0"
+    if ours not in evaluations:
+        return []
+    plain = [name for name, record in records.items() if not record["teachers"] and "-pre" not in name]
+    small = [n for n in plain if evaluations[n]["int8"].manifest.model.parameters <= LARGEST and is_comparator(n)]
+    best = max(small, key=lambda n: evaluations[n]["int8"].scores.macro_f1, default=None)
+    others = [best, f"{model}-0", f"{model}-kd-0", f"{model}_noscan-0"]
+    made = []
+    for other in [name for name in others if name in evaluations]:
+        found = comparison_from_evaluations(evaluations[other]["int8"], evaluations[ours]["int8"])
+        interval = [round(end, 2) for end in found.f1_drop_interval]
+        made.append({"ours": ours, "other": other, "points": round(found.f1_drop, 2), "interval": interval})
+        made[-1]["mcnemar_p"] = found.mcnemar.p
+    return made
+
+
+def is_comparator(name: str) -> bool:
+    """Whether a training is of somebody else's network, from fresh weights."""
+    return not name.startswith(("edge_", "vmamba", "sononet", "efficientnet_lite"))
+
+
+def page(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any]], evaluation: Evaluation) -> str:
+    """The table as Markdown."""
+    teachers = sorted({teacher for row in rows for teacher in row["teachers"]})
+    patients = len(set(evaluation.plane_patients))
+    told = ", ".join(f"`{teacher}`" for teacher in teachers)
+    text = HEAD.format(n=evaluation.scores.n, patients=patients, teachers=told or "teachers")
+    text += f"|{COLUMNS}|\n{'|---' * (COLUMNS.count('|') + 1)}|\n"
+    unit = next((row["p50_ms"] for row in rows if row["row"] == "edge_n-ships"), rows[0]["p50_ms"])
+    for name in dict.fromkeys(row["row"] for row in rows):
+        text += line_of([row for row in rows if row["row"] == name], unit)
+    text += "\nWhat ships against others, paired on the same images; positive: ours is better.\n\n"
+    text += "| ours | other | macro-F1 points | interval | McNemar p |\n|---|---|---|---|---|\n"
+    for pair in pairs:
+        low, high = pair["interval"]
+        text += f"| {pair['ours']} | {pair['other']} | {pair['points']:+.1f} | [{low:+.1f}, {high:+.1f}] | "
+        text += f"{pair['mcnemar_p']:.3f} |\n"
+    return text
+
+
+def line_of(rows: Sequence[Mapping[str, Any]], unit_ms: float) -> str:
+    """A row of the table: the mean over seeds, with all of them where there are several."""
+    first = rows[0]
+    f1 = [row["int8"]["macro_f1"] for row in rows]
+    shown = f"{mean(f1):.3f}" + (f" ({', '.join(f'{value:.3f}' for value in f1)})" if len(f1) > 1 else "")
+    low, high = first["int8"]["macro_f1_interval"]
+    cells = [
+        f"`{first['row']}`" + (" + teachers" if first["teachers"] else ""),
+        f"{first['parameters'] / 1e6:.2f} M",
+        f"{first['macs'] / 1e9:.2f}",
+        first["epochs"],
+        ", ".join(str(row["seed"]) for row in rows),
+        shown,
+        f"[{low:.3f}, {high:.3f}]",
+        f"{mean(row['fp32']['macro_f1'] for row in rows):.3f}",
+        *(f"{mean(row['int8'][share] for row in rows):.3f}" for share in ("accepted", "refused")),
+        f"{first['p50_ms'] / unit_ms:.2f}",
+    ]
+    return "| " + " | ".join(cells) + " |\n"
+
+
+if __name__ == "__main__":
+    main()
