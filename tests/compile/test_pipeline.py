@@ -113,9 +113,11 @@ def test_an_official_vmamba_t_compiles_to_int8_and_classifies(tmp_path: Path) ->
     assert (gate["assessed"], gate["f1_engine"], gate["skipped"]) == (False, None, True)
     assert gate["agreement"] >= 0.9  # without training the two best of 1000 classes often lie close
     assert gate["tolerance"] < 0.2  # twice the largest error of the logits, in units of their spread
-    answer = edge_process(home, "classify", tmp_path / "t.edge", tmp_path / "0.png", "--top", 2, "--json").lines[0]
+    asked = ("--top", 2, "--attention", tmp_path / "maps", "--json")
+    answer = edge_process(home, "classify", tmp_path / "t.edge", tmp_path / "0.png", *asked).lines[0]
     assert answer["plane"].startswith("class_")
     assert (answer["answer"], len(answer["top"])) == ("not_covered", 2)
+    assert (tmp_path / "maps" / "0.png").is_file()
 
 
 def test_weights_that_give_nan_are_refused_even_without_a_gate(

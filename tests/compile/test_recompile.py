@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.attention import HEAD_PART
 from edge.bundle import Bundle, bytes_from_parts
 from edge.keyring import Keyring
 from edge.loading import load_bundle
@@ -50,6 +51,7 @@ def test_recompiling_needs_no_torch_and_the_result_classifies(again: Path, strip
 def test_everything_but_the_engine_stays(again: Path, stripes_made: Made) -> None:
     before, after = opened(stripes_made, stripes_made.bundle), opened(stripes_made, again)
     assert before.parts.keys() == after.parts.keys()
+    assert HEAD_PART in after.parts
     same = {name for name in before.parts if before.part(name) == after.part(name)}
     assert same >= before.parts.keys() - {CPU_MODEL}
     assert replace(before.manifest, created="", parts=()) == replace(after.manifest, created="", parts=())

@@ -12,6 +12,7 @@ from compile.engine import Finished
 from compile.kernels.build_plugin import plugin_digest
 from compile.pipeline import EMULATED
 from compile.retarget import retargeted_from_bundle
+from edge.attention import HEAD_PART
 from edge.bundle import Bundle, bytes_from_parts
 from edge.errors import GateError
 from edge.keyring import Keyring
@@ -60,7 +61,7 @@ def test_a_bundle_for_a_jetson_carries_the_sources_and_no_cpu_engine(jetson: Pat
     bundle, before = opened(stripes_made, jetson), opened(stripes_made, stripes_made.bundle)
     assert bundle.manifest.target == "jetson-orin"
     assert CPU_MODEL not in bundle.parts
-    assert {HEADER, "native/cuda/tensorrt/plugin.cpp"} < set(bundle.parts)
+    assert {HEADER, HEAD_PART, "native/cuda/tensorrt/plugin.cpp"} < set(bundle.parts)
     assert not [name for name in bundle.parts if name.endswith(".so")]
     assert bundle.part(CANONICAL_MODEL) == before.part(CANONICAL_MODEL)
     kept = {"target": "cpu", "created": "", "parts": ()}
