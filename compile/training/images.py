@@ -149,13 +149,14 @@ def _trainable(dataset: Dataset) -> Dataset:
 
 def _not_held_out(dataset: Dataset, held_out: Dataset) -> Dataset:
     patients = {(sample.dataset, sample.patient) for sample in held_out.samples if sample.patient}
-    names = {_name(sample) for sample in held_out.samples}
-    kept = (s for s in dataset.samples if (s.dataset, s.patient) not in patients and _name(s) not in names)
+    is_same = held_out.root == dataset.root  # elsewhere the same image may lie in another folder
+
+    def name(sample: Sample) -> tuple[str, str]:
+        return sample.dataset, sample.file if is_same else sample.file.rsplit("/", 1)[-1]
+
+    names = {name(sample) for sample in held_out.samples}
+    kept = (s for s in dataset.samples if (s.dataset, s.patient) not in patients and name(s) not in names)
     return replace(dataset, samples=tuple(kept))
-
-
-def _name(sample: Sample) -> tuple[str, str]:
-    return sample.dataset, sample.file.rsplit("/", 1)[-1]
 
 
 def generator_from_numbers(*numbers: int) -> torch.Generator:

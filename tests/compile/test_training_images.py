@@ -171,6 +171,16 @@ def test_planes_that_a_mirror_changes_are_marked(data: tuple[Dataset, Dataset]) 
     assert images.may_flip[:6].tolist() == [True, False, True] * 2 and bool(images.may_flip[6:].all())
 
 
+def test_equal_names_in_other_folders_of_one_set_are_other_images(tmp_path: Path) -> None:
+    rows = [("abdomen/1.png", "abdomen", "train", "", ""), ("femur/1.png", "femur", "train", "", "")]
+    for label in ("abdomen", "femur"):
+        (tmp_path / "images" / label).mkdir(parents=True)
+    dataset = dataset_of(tmp_path / "images", rows)
+    held = replace(dataset, samples=dataset.samples[:1])
+    images = training_images_from_dataset(dataset, held, replace(RECIPE, labels=("femur",)), silent)
+    assert images.real == 1
+
+
 def test_a_label_without_a_training_image_is_refused_by_name(data: tuple[Dataset, Dataset]) -> None:
     recipe = replace(RECIPE, labels=("abdomen", "femur", "thorax"))
     with pytest.raises(LabelsError, match="has no image of thorax") as refusal:

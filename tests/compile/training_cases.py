@@ -87,7 +87,7 @@ def short(recipe: Recipe = RECIPE) -> Recipe:
 
 def dataset_of(folder: Path, rows: list[tuple[str, ...]]) -> Dataset:
     """Images of coarse noise and their table."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(len(rows))
     for name, *_ in rows:
         Image.fromarray(rng.integers(0, 256, (24, 32), dtype=np.uint8).repeat(2, 0).repeat(2, 1)).save(folder / name)
