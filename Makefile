@@ -6,8 +6,9 @@ VENV := .venv
 EDGE := $(VENV)/bin/edge
 SCALE ?= full
 EVIDENCE ?= docs/evidence
+STUDY ?= build/study
 
-.PHONY: run test check evidence pictures compat clean
+.PHONY: run test check evidence study pictures compat clean
 
 run: $(VENV)/run.stamp
 	$(EDGE) compile edge_n -o build/fetal-planes.edge
@@ -28,6 +29,11 @@ evidence: $(VENV)/test.stamp
 	$(EDGE) compile edge_n -o build/fetal-planes.edge
 	$(EDGE) compile edge_n -o build/fetal-planes-fp32.edge --precision fp32
 	$(VENV)/bin/python -m tests.bench.evidence --scale $(SCALE) --output $(EVIDENCE)
+
+# The training study (tests/study/study.toml): days on two cores. Goes on where it stopped; several may run side by side.
+study: $(VENV)/test.stamp
+	$(VENV)/bin/python -m tests.study.run --data $(DATA) --sononet $(SONONET) --work $(STUDY)
+	$(VENV)/bin/python -m tests.study.table --work $(STUDY)
 
 # Every lowering on ONNX Runtime 1.17.3, 1.20.1 and 1.23.2, each in an environment of its own.
 compat: $(VENV)/test.stamp
