@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.dataset import Dataset
+from calibration.dataset import Dataset, Sample
 from calibration.metrics import (
     Scores,
     confusion_from_answers,
@@ -19,7 +19,8 @@ from calibration.metrics import (
     interval_by_patient,
     scores_from_probabilities,
 )
-from edge.errors import LabelsError
+from edge.errors import DeviceError, LabelsError
+from edge.manifest import Manifest
 from edge.prediction import Prediction
 from edge.session import Session
 from edge.sources.images import load_image
@@ -60,6 +61,9 @@ class Evaluation:
         intervals: figure -> 95 % interval by patient.
         coverage: with the reject answer.
         skipped_labels: label -> images left out because the model does not know it.
+        manifest: of the bundle.
+        features: (M,D) mean of the network's last map; None where they were not asked for or the engine has none.
+        others: images of labels that the model does not know, answered and not scored.
     """
 
     name: str
@@ -73,11 +77,29 @@ class Evaluation:
     intervals: dict[str, Interval]
     coverage: Coverage
     skipped_labels: dict[str, int]
+    manifest: Manifest
+    features: NDArray[np.float32] | None = None
+    others: tuple[tuple[Sample, Prediction], ...] = ()
 
     @property
     def answers(self) -> NDArray[np.int64]:
         """(M,) number of the most probable plane."""
         return np.asarray(self.probabilities.argmax(1), np.int64)
+
+    @property
+    def accepted(self) -> NDArray[np.bool_]:
+        """(M,) whether the answer is a plane."""
+        return np.array([prediction.accepted for prediction in self.predictions])
+
+    @property
+    def patients(self) -> list[str]:
+        """M pseudonyms, empty where unknown."""
+        return [sample.patient for sample in self.dataset.samples]
+
+    @property
+    def plane_patients(self) -> list[str]:
+        """The same of the plane images alone."""
+        return [name for name, truth in zip(self.patients, self.truth, strict=True) if truth >= 0]
 
 
 def evaluation_from_session(
@@ -86,6 +108,9 @@ def evaluation_from_session(
     refused: Collection[str],
     skip_unknown: bool,
     progress: Callable[[str, float], None],
+    *,
+    others: Dataset | None = None,
+    with_features: bool = False,
 ) -> Evaluation:
     """Let a bundle answer a dataset.
 
@@ -95,17 +120,18 @@ def evaluation_from_session(
         refused: labels of images that are no plane of the model and should be refused.
         skip_unknown: leave images of other labels out instead of raising.
         progress: told what is done, 0..1.
+        others: of these, the images whose label the model does not know are answered too, and not scored.
+        with_features: keep the network's features; runs it a second time on every image.
 
     Raises:
-        LabelsError: a label the model does not know, or no image of one of its planes.
+        LabelsError: a label the model does not know, no image of one of its planes, or no other image in `others`.
         ImageError: an image cannot be read.
     """
     planes = tuple(label.id for label in session.manifest.planes)
-    dataset, skipped = _known(dataset, {*planes, *refused, *session.manifest.reject_labels}, planes, skip_unknown)
-    predictions = []
-    for index, sample in enumerate(dataset.samples):
-        predictions.append(session.classify(load_image(dataset.path(sample))))
-        progress("classifying", (index + 1) / len(dataset.samples))
+    known = {*planes, *refused, *session.manifest.reject_labels}
+    dataset, skipped = _known(dataset, known, planes, skip_unknown)
+    unknown = _unknown(others, known) if others else None
+    predictions, features = _answers(session, dataset, with_features, lambda share: progress("classifying", share))
     truth = np.array([planes.index(s.label) if s.label in planes else -1 for s in dataset.samples])
     rows = [dict(prediction.top) for prediction in predictions]
     probabilities = np.array([[row[plane] for plane in planes] for row in rows])
@@ -124,63 +150,34 @@ def evaluation_from_session(
         intervals=_intervals(truth[on_plane], probabilities[on_plane].argmax(1), patients),
         coverage=_coverage(predictions, truth, planes),
         skipped_labels=skipped,
+        manifest=session.manifest,
+        features=features,
+        others=_others(session, unknown, lambda share: progress("other images", share)) if unknown else (),
     )
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A second bundle against a first, on the same images.
-
-    Attributes:
-        name, reference: the two.
-        f1_drop: macro-F1 of the reference minus this one's, in points (hundredths).
-        f1_drop_interval: 95 % by patient.
-        agreement: share of images with the same most probable plane, 0..1.
-        agreement_interval: 95 % by patient.
-    """
-
-    name: str
-    reference: str
-    f1_drop: float
-    f1_drop_interval: Interval
-    agreement: float
-    agreement_interval: Interval
+def _answers(
+    session: Session, dataset: Dataset, with_features: bool, progress: Callable[[float], None]
+) -> tuple[list[Prediction], NDArray[np.float32] | None]:
+    """One prediction an image, and (M,D) the last maps' means over their pixels."""
+    predictions, features = [], []
+    for index, sample in enumerate(dataset.samples):
+        frame = load_image(dataset.path(sample))
+        predictions.append(session.classify(frame))
+        if with_features:
+            try:
+                features.append(session.features(frame).mean((0, 1)))
+            except DeviceError:  # an engine without this output: the report says so, its other parts stand
+                with_features = False
+        progress((index + 1) / len(dataset.samples))
+    return predictions, np.stack(features) if with_features else None
 
 
-def comparison_from_evaluations(evaluation: Evaluation, reference: Evaluation) -> Comparison:
-    """Compare two evaluations of the same dataset.
-
-    Raises:
-        LabelsError: the two have other planes, or answered other images.
-    """
-    if evaluation.labels != reference.labels:
-        raise LabelsError(
-            f"{evaluation.name} and {reference.name} have different planes.", "Compare bundles of the same labels."
-        )
-    if evaluation.dataset != reference.dataset:
-        raise LabelsError(
-            f"{evaluation.name} answered other images than {reference.name}: their reject labels differ.",
-            "Give only images of their planes, or evaluate the bundles one by one.",
-        )
-    rows = reference.truth >= 0
-    truth, ours, theirs = reference.truth[rows], evaluation.answers[rows], reference.answers[rows]
-    classes = len(reference.labels)
-    same = evaluation.answers == reference.answers
-    patients = [sample.patient for sample in reference.dataset.samples]
-    on_plane = [patient for patient, is_plane in zip(patients, rows, strict=True) if is_plane]
-
-    def drop(weights: NDArray[np.float64] | None) -> float:
-        f1 = [f1_from_confusion(confusion_from_answers(truth, x, classes, weights)).mean() for x in (theirs, ours)]
-        return float(100 * (f1[0] - f1[1]))
-
-    return Comparison(
-        evaluation.name,
-        reference.name,
-        drop(None),
-        interval_by_patient(drop, on_plane),
-        float(same.mean()),
-        interval_by_patient(lambda weights: float(np.average(same, weights=weights)), patients),
-    )
+def _others(
+    session: Session, dataset: Dataset, progress: Callable[[float], None]
+) -> tuple[tuple[Sample, Prediction], ...]:
+    predictions, _ = _answers(session, dataset, False, progress)
+    return tuple(zip(dataset.samples, predictions, strict=True))
 
 
 def _known(
@@ -199,6 +196,16 @@ def _known(
     if not any(sample.label in planes for sample in kept.samples):
         raise LabelsError("No image shows a plane of this model.", f"Its planes are: {', '.join(planes)}.")
     return kept, skipped
+
+
+def _unknown(others: Dataset, known: Collection[str]) -> Dataset:
+    found = others.where(labels=set(others.labels) - set(known))
+    if not found.samples:
+        raise LabelsError(
+            f"The model knows every label of the other images: {', '.join(others.labels)}.",
+            "Give images of other labels with --others; score images of known ones with --data.",
+        )
+    return found
 
 
 def _intervals(truth: NDArray[np.int64], answers: NDArray[np.int64], patients: list[str]) -> dict[str, Interval]:

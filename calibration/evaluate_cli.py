@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -18,15 +20,44 @@ from edge.commands.terminal import (
     user_keyring,
 )
 
+from edge.errors import UsageError
+
 if TYPE_CHECKING:
+    from calibration.comparison import Comparison
     from calibration.evaluate import Evaluation
+    from calibration.page import Section
+    from edge.session import Session
 
 BUNDLES = Annotated[list[Path], typer.Argument(help="Bundles; a LABELS.csv at the end is taken as --data.")]
 DATA = Annotated[Optional[Path], typer.Option("--data", help="LABELS.csv or folder; without it the shipped images.")]
 SPLIT = Annotated[Optional[str], typer.Option("--split", help="Only these rows; without it test, else val, else all.")]
-REPORT = Annotated[Optional[Path], typer.Option("--report", help="Folder for report.json and pictures.")]
+REPORT = Annotated[Optional[Path], typer.Option("--report", help="Folder for report.html, report.json and pictures.")]
+OTHERS = Annotated[
+    Optional[Path],
+    typer.Option(
+        "--others", help="LABELS.csv or folder: what is answered to labels the model does not know, unscored."
+    ),
+]
 LIST = Annotated[int, typer.Option("--list", min=0, help="Show that many single images, spread over the labels.")]
 SKIP = Annotated[bool, typer.Option("--skip-unknown", help="Leave out images whose label the model does not know.")]
+
+
+@dataclass(frozen=True)
+class Images:
+    """Which images are answered, as the command line names them."""
+
+    data: Path | None
+    split: str | None
+    skip_unknown: bool
+    others: Path | None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One bundle's evaluation, and the sections of the report that only its open session gives."""
+
+    evaluation: Evaluation
+    sections: tuple[Section, ...]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,50 +70,93 @@ def evaluate(
     data: DATA = None,
     split: SPLIT = None,
     report: REPORT = None,
+    others: OTHERS = None,
     show: LIST = 0,
     skip_unknown: SKIP = False,
     threads: Threads = 2,
     as_json: AsJson = False,
 ) -> None:
     """Measure bundles on labelled images; several stand side by side, compared with the first."""
-    from calibration.evaluate import comparison_from_evaluations
-    from calibration.report import document_from_evaluations, save_report
+    from calibration.comparison import comparison_from_evaluations
+    from calibration.report import PAGE, document_from_evaluations
 
     if data is None and len(bundles) > 1 and bundles[-1].suffix == ".csv":
         bundles, data = bundles[:-1], bundles[-1]
-    evaluations = [_evaluated(path, data, split, skip_unknown, threads, as_json) for path in bundles]
+    images = Images(data, split, skip_unknown, others)
+    answered = [_answered(path, images, report is not None, threads, as_json) for path in bundles]
+    evaluations = [one.evaluation for one in answered]
     comparisons = [comparison_from_evaluations(other, evaluations[0]) for other in evaluations[1:]]
-    document = document_from_evaluations(evaluations, comparisons)
-    if report is not None:
-        save_report(report, evaluations, document)
+    if report is None:
+        document = document_from_evaluations(evaluations, comparisons)
+    else:
+        document = _reported(report, answered, comparisons)
     if as_json:
         show_json(document)
         return
-    from calibration.tables import comparison_lines, image_table, score_table
+    from calibration.tables import comparison_lines, image_table, others_table, score_table
 
     for evaluation in evaluations:
         show_table(score_table(evaluation))
+        if evaluation.others:
+            show_table(others_table(evaluation))
     for line in comparison_lines(comparisons):
         typer.echo(line)
     if show:
         show_table(image_table(evaluations[0], show))
     if report is not None:
-        typer.echo(f"report: {report}")
+        typer.echo(f"report: {report / PAGE}")
 
 
-def _evaluated(
-    path: Path, data: Path | None, split: str | None, skip_unknown: bool, threads: int, as_json: bool
-) -> Evaluation:
+def _answered(path: Path, images: Images, for_report: bool, threads: int, as_json: bool) -> Answered:
     from calibration.evaluate import evaluation_from_session
-    from calibration.samples_set import gate_dataset, split_dataset
+    from calibration.samples_set import checked_dataset, gate_dataset, split_dataset
     from edge.protocol import load_protocol
     from edge.session import open_session
 
-    dataset = gate_dataset(data) if split is None else split_dataset(data, split)
+    dataset = gate_dataset(images.data) if images.split is None else split_dataset(images.data, images.split)
+    others = checked_dataset(images.others) if images.others else None
     with open_session(path, threads=threads, keyring=user_keyring()) as session, progress_bar(as_json) as progress:
         show_notices(session.notices)
         protocol = session.manifest.protocol.id
         refused = load_protocol(protocol).refused if protocol else ()
-        evaluation = evaluation_from_session(session, dataset, refused, skip_unknown, progress)
+        evaluation = evaluation_from_session(
+            session, dataset, refused, images.skip_unknown, progress, others=others, with_features=for_report
+        )
+        sections = [attention_section(session, evaluation)] if for_report else []  # it needs the open session
         show_research_line(session.manifest.notice, as_json=True)
-    return evaluation
+    return Answered(evaluation, tuple(sections))
+
+
+def attention_section(session: Session, evaluation: Evaluation) -> Section:
+    """The report's attention maps, or why there are none."""
+    from calibration.attention_sheet import maps_from_session, png_from_attention
+    from calibration.markup import paragraph
+    from calibration.page import Section, picture_section
+    from calibration.page_sections import credit_from_evaluation
+
+    title = "Where the network looked"
+    try:
+        maps = maps_from_session(session, evaluation)
+    except UsageError as error:
+        return Section(title, paragraph(error.cause))
+    return picture_section(
+        title,
+        png_from_attention(evaluation, maps),
+        "The surest right and the surest wrong answers, each with the attention map of the plane that was answered "
+        "(Grad-CAM on the last map of the engine). Cells are coarse: they rank regions and outline nothing.",
+        "Pairs of frames and the same frames tinted where the answer comes from, with label, answer and probability",
+        credit_from_evaluation(evaluation),
+    )
+
+
+def _reported(folder: Path, answered: Sequence[Answered], comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    """Write the report; its document is what `--json` prints."""
+    from calibration.evidence import evidence_from_evaluation
+    from calibration.report import document_from_evaluations, page_from_evaluations, save_report
+
+    evaluations = [one.evaluation for one in answered]
+    evidence = [evidence_from_evaluation(evaluation) for evaluation in evaluations]
+    document = document_from_evaluations(evaluations, comparisons, evidence)
+    page = page_from_evaluations(evaluations, comparisons, evidence, [one.sections for one in answered])
+    save_report(folder, evaluations, document, page)
+    return document

@@ -1,23 +1,22 @@
-"""Evaluations -> pictures, as PNG bytes."""
+"""Evaluations -> pictures of answers, as PNG bytes; curves are drawn in calibration/charts.py."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from calibration.canvas import new_figure, png_from_figure
 from calibration.evaluate import Evaluation
 from calibration.tables import spread_over_labels
 from edge.manifest import RESEARCH_USE
 from edge.prediction import NOT_COVERED, NOT_STANDARD, Prediction
+from edge.preprocess import gray_from_frame
 from edge.sources.images import load_image
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+THUMBNAIL_PX = 240  # twice the width of a tile on the page; a gallery of 24 then takes about 1 MB
 COLUMNS = 6
 ROWS = 4
 RIGHT, WRONG, REFUSED = "#1b7837", "#b2182b", "#555555"  # told apart by the colour-blind, and by the text beside them
@@ -25,7 +24,7 @@ RIGHT, WRONG, REFUSED = "#1b7837", "#b2182b", "#555555"  # told apart by the col
 
 def png_from_confusions(evaluations: Sequence[Evaluation]) -> bytes:
     """One confusion matrix a bundle, counts and shares of the row."""
-    figure = _figure(6.2 * len(evaluations), 5.4)
+    figure = new_figure(6.2 * len(evaluations), 5.4)
     for axes, evaluation in zip(figure.subplots(1, len(evaluations), squeeze=False)[0], evaluations, strict=True):
         counts = np.array(evaluation.scores.confusion)
         rows = np.flatnonzero(counts.sum(1))
@@ -43,16 +42,17 @@ def png_from_confusions(evaluations: Sequence[Evaluation]) -> bytes:
         axes.set_title(
             f"{evaluation.name}: macro-F1 {evaluation.scores.macro_f1:.3f} [{low:.3f}, {high:.3f}]", fontsize=10
         )
-    return _png(figure)
+    return png_from_figure(figure)
 
 
 def png_from_answers(evaluation: Evaluation) -> bytes:
     """A sheet of single images with label, answer and probability; chosen without regard to the answers."""
-    figure = _figure(2.15 * COLUMNS, 2.2 * ROWS + 0.5)
+    chosen = spread_over_labels(evaluation, ROWS * COLUMNS)
+    rows = -(-len(chosen) // COLUMNS)
+    figure = new_figure(2.15 * COLUMNS, 2.2 * rows + 0.6)
     credit = credit_from_folder(evaluation.dataset.root)
     figure.suptitle(f"{evaluation.name}. {RESEARCH_USE.en}\n{credit}", fontsize=8)
-    panels = figure.subplots(ROWS, COLUMNS).ravel()
-    chosen = spread_over_labels(evaluation, ROWS * COLUMNS)
+    panels = figure.subplots(rows, COLUMNS).ravel()
     for axes in panels:
         axes.axis("off")
     for axes, index in zip(panels, chosen, strict=False):
@@ -69,7 +69,18 @@ def png_from_answers(evaluation: Evaluation) -> bytes:
             va="top",
             fontsize=6,
         )
-    return _png(figure)
+    return png_from_figure(figure)
+
+
+def png_from_thumbnail(path: Path) -> bytes:
+    """One image, gray, at most THUMBNAIL_PX wide and high."""
+    from PIL import Image
+
+    small = Image.fromarray(gray_from_frame(load_image(path)))
+    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    stream = io.BytesIO()
+    small.save(stream, format="PNG", optimize=True)
+    return stream.getvalue()
 
 
 def credit_from_folder(folder: Path) -> str:
@@ -82,18 +93,3 @@ def _caption(prediction: Prediction) -> str:
     plane = f"{prediction.plane.replace('_', ' ')} {prediction.probability:.2f}"
     refusals = {NOT_STANDARD: "not a standard plane", NOT_COVERED: "not covered by this model"}
     return plane if prediction.accepted else f"{refusals[prediction.answer]}\n(most probable: {plane})"
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _png(figure: Figure) -> bytes:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
-    return stream.getvalue()

@@ -5,7 +5,7 @@ scikit-learn computes the scores; resampling works on confusion matrices, so tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -149,14 +149,40 @@ def interval_by_patient(
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13; patients are the units.
     """
+    figures = [figure(weights) for weights in weights_by_patient(patients, seed, draws)]
+    low, high = np.percentile(figures, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def intervals_by_patient(
+    figures: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    patients: Sequence[str],
+    seed: int = 0,
+    draws: int = DRAWS,
+) -> NDArray[np.float64]:
+    """The same for many figures from the same draws; a draw in which a figure is NaN does not count for it.
+
+    Args:
+        figures: weights (M,) of the images -> (F,).
+        patients: M pseudonyms.
+        seed: of the draws.
+        draws: how many.
+
+    Returns:
+        (F,2); NaN for a figure that no draw has.
+    """
+    table = np.array([figures(weights) for weights in weights_by_patient(patients, seed, draws)])
+    ends = np.full((table.shape[1], 2), np.nan)
+    known = ~np.isnan(table).all(0)
+    ends[known] = np.nanpercentile(table[:, known], [2.5, 97.5], axis=0).T
+    return ends
+
+
+def weights_by_patient(patients: Sequence[str], seed: int, draws: int) -> Iterator[NDArray[np.float64]]:
+    """How often each image counts, (M,), in one draw of patients after the other; each draw holds an image."""
     names = [patient or f"\0{index}" for index, patient in enumerate(patients)]
     _, group = np.unique(names, return_inverse=True)
     groups, rng = int(group.max()) + 1, np.random.default_rng(seed)
-    figures = []
     for _ in range(draws):
         counts = np.bincount(rng.integers(groups, size=groups), minlength=groups)
-        weights = counts[group].astype(np.float64)
-        if weights.any():
-            figures.append(figure(weights))
-    low, high = np.percentile(figures, [2.5, 97.5])
-    return float(low), float(high)
+        yield counts[group].astype(np.float64)

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration.benchmark import Timing
-from calibration.evaluate import Comparison, Evaluation
+from calibration.comparison import Comparison
+from calibration.evaluate import Evaluation
+from calibration.mcnemar import p_value
+from calibration.others import rows_of_others
 from edge.commands.terminal import ANSWERS
 
 if TYPE_CHECKING:
@@ -64,6 +67,19 @@ def image_table(evaluation: Evaluation, count: int) -> Table:
     return table
 
 
+def others_table(evaluation: Evaluation) -> Table:
+    """What is answered to images of no plane, where there are any: a row a label, a column a group of planes."""
+    from rich.table import Table
+
+    rows = rows_of_others(evaluation)
+    table = Table(title=f"{evaluation.name}: images that are no plane of it, shares accepted")
+    for title in ("label", "n", *rows[0].accepted, "refused"):
+        table.add_column(title, justify="left" if title == "label" else "right")
+    for row in rows:
+        table.add_row(row.label, str(row.n), *(_share(share) for share in (*row.accepted.values(), row.refused)))
+    return table
+
+
 def spread_over_labels(evaluation: Evaluation, count: int) -> list[int]:
     """Numbers of some images, labels in turn, each label's images evenly spread; no regard to the answers."""
     groups: dict[str, list[int]] = {}
@@ -80,7 +96,9 @@ def comparison_lines(comparisons: Sequence[Comparison]) -> list[str]:
     return [
         f"{c.name} against {c.reference}: macro-F1 drop {c.f1_drop:+.2f} points "
         f"[{c.f1_drop_interval[0]:+.2f}, {c.f1_drop_interval[1]:+.2f}], agreement {c.agreement:.1%} "
-        f"[{c.agreement_interval[0]:.1%}, {c.agreement_interval[1]:.1%}] (95 %, by patient)"
+        f"[{c.agreement_interval[0]:.1%}, {c.agreement_interval[1]:.1%}] (95 %, by patient); "
+        f"right alone {c.mcnemar.only_second} against {c.mcnemar.only_first}, "
+        f"McNemar p {p_value(c.mcnemar.p)}, {c.mcnemar.method}"
         for c in comparisons
     ]
 

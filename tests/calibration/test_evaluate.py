@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from calibration.comparison import comparison_from_evaluations
 from calibration.dataset import Dataset
-from calibration.evaluate import Evaluation, comparison_from_evaluations, evaluation_from_session
+from calibration.evaluate import Evaluation, evaluation_from_session
 from edge.cli import code_from_arguments
 from edge.decision import NOT_MEASURED
 from edge.errors import ImageError, LabelsError
 from edge.manifest import Label
-from edge.session import Session
+from edge.session import Session, open_session
 from edge.sources.images import load_image
 
 ROWS = [  # band of the frame, label, patient, machine; the fourth is answered wrongly
@@ -116,6 +119,40 @@ def test_without_a_threshold_nothing_is_accepted_and_no_accuracy_of_it_is_claime
     assert evaluation.coverage.refused is None
 
 
+def test_features_are_kept_only_where_they_are_asked_for(planes: Any, tissue: Any) -> None:
+    dataset = planes.dataset(*ROWS)
+    path = planes.maker.onnx()
+    for wanted in (True, False):
+        with open_session(path, threads=1, keyring=planes.maker.keyring) as session:
+            evaluation = evaluation_from_session(session, dataset, (), False, silent, with_features=wanted)
+            expected = session.features(load_image(dataset.path(dataset.samples[1]))).mean((0, 1))
+        assert (evaluation.features is not None) == wanted
+        if evaluation.features is not None:
+            assert evaluation.features.shape == (4, 4)
+            assert np.array_equal(evaluation.features[1], expected)
+
+
+def test_an_engine_without_features_is_evaluated_without_them(planes: Any) -> None:
+    with planes.session() as session:
+        evaluation = evaluation_from_session(session, planes.dataset(*ROWS), (), False, silent, with_features=True)
+    assert (evaluation.features, evaluation.scores.n) == (None, 4)
+
+
+def test_other_images_are_answered_and_not_scored(planes: Any) -> None:
+    dataset = planes.dataset(*ROWS)
+    others = replace(dataset, samples=(replace(dataset.samples[2], label="head"), dataset.samples[0]))
+    with planes.session() as session:
+        evaluation = evaluation_from_session(session, dataset, (), False, silent, others=others)
+    assert evaluation.scores.n == 4
+    assert [(sample.label, prediction.plane) for sample, prediction in evaluation.others] == [("head", "femur")]
+
+
+def test_other_images_that_the_model_knows_are_no_other_images(planes: Any) -> None:
+    dataset = planes.dataset(*ROWS)
+    with planes.session() as session, pytest.raises(LabelsError, match="knows every label"):
+        evaluation_from_session(session, dataset, (), False, silent, others=dataset)
+
+
 def test_a_bundle_against_itself_loses_nothing(planes: Any) -> None:
     evaluation = evaluated(planes.session(), planes.dataset(*ROWS))
     comparison = comparison_from_evaluations(evaluation, evaluation)
@@ -132,6 +169,7 @@ def test_a_comparison_gives_drop_and_agreement_of_the_second(planes: Any) -> Non
     assert comparison.f1_drop == pytest.approx(100 * (reference.scores.macro_f1 - swapped.scores.macro_f1))
     assert comparison.f1_drop > 0
     assert comparison.agreement == 0
+    assert (comparison.mcnemar.only_first, comparison.mcnemar.only_second) == (3, 1)
 
 
 def test_bundles_with_other_planes_are_not_compared(planes: Any) -> None:
@@ -192,4 +230,34 @@ def test_command_shows_several_bundles_and_single_images(planes: Any, capsys: An
     code, out, _ = run(capsys, *bundles, planes.table(*ROWS), "--list", 4)
     assert code == 0
     assert "swapped int8 against planes int8: macro-F1 drop" in out
+    assert "McNemar p 0.625, exact (binomial)" in " ".join(out.split())
     assert all(f"{number}.png" in out for number in range(4))
+
+
+@pytest.mark.usefixtures("home")
+def test_command_writes_a_report_with_other_images(planes: Any, capsys: Any, tmp_path: Path) -> None:
+    bundle, table = planes.bundle(), planes.table(*ROWS, (1, "head", "p9", ""))
+    arguments = (bundle, "--data", table, "--skip-unknown", "--others", table, "--report", tmp_path / "report")
+    code, out, _ = run(capsys, *arguments)
+    assert code == 0
+    assert "shares accepted" in out and "report.html" in out
+    document = json.loads((tmp_path / "report" / "report.json").read_text("utf-8"))
+    assert [(row["label"], row["n"], row["accepted"]["limbs"]) for row in document["other_images"]] == [
+        ("head", 1, 1.0)
+    ]
+
+
+@pytest.mark.usefixtures("home")
+def test_command_prints_other_images_without_a_report(planes: Any, capsys: Any) -> None:
+    bundle, table = planes.bundle(), planes.table(*ROWS, (1, "head", "p9", ""))
+    code, out, _ = run(capsys, bundle, "--data", table, "--skip-unknown", "--others", table, "--json")
+    document = json.loads(out)
+    assert (code, document["other_images"][0]["label"], document["n"]) == (0, "head", 4)
+    assert "roc" not in document
+
+
+@pytest.mark.usefixtures("home")
+def test_command_prints_the_document_of_the_report(planes: Any, capsys: Any, tmp_path: Path) -> None:
+    code, out, _ = run(capsys, planes.bundle(), planes.table(*ROWS), "--report", tmp_path / "report", "--json")
+    assert code == 0
+    assert json.loads(out) == json.loads((tmp_path / "report" / "report.json").read_text("utf-8"))
