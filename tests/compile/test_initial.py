@@ -48,6 +48,7 @@ def test_published_sononet_weights_give_its_features(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     published = SonoNet()
+    published.features[0][0][1].running_var.fill_(2e5)  # type: ignore[index]  # as published: beyond float16
     weights = {k: v for k, v in published.state_dict().items() if not k.endswith("num_batches_tracked")}
     save_file(weights, tmp_path / "sononet.safetensors")
     model, fresh = started(str(tmp_path / "sononet.safetensors"), "sononet16")
@@ -55,7 +56,8 @@ def test_published_sononet_weights_give_its_features(tmp_path: Path) -> None:
     x = torch.rand(2, 1, 64, 64)
     scaled = (x - x.mean((1, 2, 3), keepdim=True)) / x.std((1, 2, 3), keepdim=True, correction=0) * 255
     theirs = model.eval().norm(published.eval().maps(scaled).permute(0, 2, 3, 1))  # type: ignore[operator]
-    assert torch.allclose(model((x - 0.449) / 0.226)[1], theirs, atol=1e-4)
+    assert torch.allclose(model((x - 0.449) / 0.226)[1], theirs, atol=1e-3)
+    save_student(model, ModelSpec("sononet16", ("a", "b", "c")), tmp_path / "again.safetensors")
 
 
 def test_imagenet_weights_come_from_the_installed_package() -> None:

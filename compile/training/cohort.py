@@ -1,0 +1,54 @@
+"""Another cohort: labelled images of another place, none of a patient or file that was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+from calibration.dataset import Dataset, Sample
+from calibration.samples_set import gate_dataset
+from edge.errors import LabelsError, UsageError
+
+
+def cohort_from_text(text: str, trained_on: Dataset, labels: Collection[str]) -> tuple[str, Dataset]:
+    """Read what the command line names.
+
+    Args:
+        text: NAME=LABELS.csv; of a table with splits test, else val, as `edge evaluate` takes them.
+        trained_on: images that no image of the cohort may be among, and no patient.
+        labels: to be kept, planes and rejects.
+
+    Returns:
+        Name and images.
+
+    Raises:
+        UsageError: not NAME=LABELS.csv.
+        LabelsError: the table's own faults, a patient or file of the training, or no image with a label.
+    """
+    name, sign, path = text.partition("=")
+    if not sign or not name or not path or "/" in name:
+        raise UsageError(f"The cohort {text!r} has no name.", "Give --cohort NAME=LABELS.csv.")
+    cohort = gate_dataset(Path(path)).where(labels=labels)
+    if not cohort.samples:
+        raise LabelsError(f"The cohort {name} has no image of {', '.join(labels)}.", "Give images with these labels.")
+    left = without_known(cohort, trained_on)
+    if len(left.samples) < len(cohort.samples):
+        known = len(cohort.samples) - len(left.samples)
+        raise LabelsError(
+            f"{known} images of the cohort {name} are of patients or files that were trained on.",
+            "Give images of other patients; the column `dataset` tells equal file names apart.",
+        )
+    return name, cohort
+
+
+def without_known(dataset: Dataset, known: Dataset) -> Dataset:
+    """The images whose file and patient are not in another set."""
+    patients = {(s.dataset, s.patient) for s in known.samples if s.patient}
+    files = {_name(s) for s in known.samples}
+    kept = (s for s in dataset.samples if (s.dataset, s.patient) not in patients and _name(s) not in files)
+    return replace(dataset, samples=tuple(kept))
+
+
+def _name(sample: Sample) -> tuple[str, str]:
+    return sample.dataset, sample.file.rsplit("/", 1)[-1]
