@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from compile.model.checkpoint import teacher_from_checkpoint
-from compile.model.sononet import load_sononet
+from compile.model.sononet import classifier_state, load_sononet
 from compile.model.zoo import SONONET
 from edge.errors import CheckpointError, DeviceError, UsageError
 from edge.files import sha256_from_file
@@ -63,8 +63,7 @@ def initial_from_text(text: str, name: str, model: nn.Module) -> Initial:
         return _from_package(name, model)
     path = Path(text)
     if name == SONONET and not _is_described(path):
-        net = load_sononet(path)
-        theirs = {f"net.{key}": value for key, value in net.state_dict().items() if not key.startswith("adaption")}
+        theirs = classifier_state(load_sononet(path))
         return Initial(f"{name} {sha256_from_file(path)}", _fitted(theirs, model, text, ("head.", "norm.")))
     module, info = teacher_from_checkpoint(path)
     if info.name != name:

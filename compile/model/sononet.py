@@ -97,7 +97,8 @@ class SonoNet(nn.Module):
 class SonoNetClassifier(nn.Module):
     """SonoNet16's features behind our two outputs, with a head for other planes.
 
-    Each image is standardised as the published network saw it; which mean and deviation it came with does not matter.
+    Each image is standardised, so that mean and deviation of our input do not matter. The published factor of 255 stands
+    in the first normalisation instead (`classifier_state`): its variances would not fit into float16.
 
     Args:
         classes: number of classes.
@@ -112,8 +113,16 @@ class SonoNetClassifier(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Classify: (B,1,S,S) -> logits (B,classes), features (B,S/16,S/16,128)."""
-        features = self.norm(self.net.maps(_standardised(x)).permute(0, 2, 3, 1))
+        features = self.norm(self.net.maps(_standardised(x, 1.0)).permute(0, 2, 3, 1))
         return self.head(features.mean(dim=(1, 2))), features
+
+
+def classifier_state(published: SonoNet) -> dict[str, Tensor]:
+    """The published weights as those of a `SonoNetClassifier` without its head."""
+    state = {f"net.{key}": value for key, value in published.state_dict().items() if not key.startswith("adaption")}
+    state["net.features.0.0.1.running_mean"] = state["net.features.0.0.1.running_mean"] / INPUT_SCALE
+    state["net.features.0.0.1.running_var"] = state["net.features.0.0.1.running_var"] / INPUT_SCALE**2
+    return state
 
 
 def sononet_input(gray: Tensor) -> Tensor:
@@ -127,13 +136,13 @@ def sononet_input(gray: Tensor) -> Tensor:
     """
     square = functional.interpolate(gray, (WIDTH_PX, WIDTH_PX), mode="bilinear", antialias=True)
     top = (WIDTH_PX - HEIGHT_PX) // 2
-    return _standardised(square[:, :, top : top + HEIGHT_PX])
+    return _standardised(square[:, :, top : top + HEIGHT_PX], INPUT_SCALE)
 
 
-def _standardised(x: Tensor) -> Tensor:
+def _standardised(x: Tensor, scale: float) -> Tensor:
     x = x.float()
     deviation = x.std((1, 2, 3), keepdim=True, correction=0).clamp(min=1e-6)  # a black frame stays black
-    return (x - x.mean((1, 2, 3), keepdim=True)) / deviation * INPUT_SCALE
+    return (x - x.mean((1, 2, 3), keepdim=True)) / deviation * scale
 
 
 def load_sononet(path: Path) -> SonoNet:
