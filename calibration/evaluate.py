@@ -138,8 +138,9 @@ def evaluation_from_session(
     on_plane = truth >= 0
     scores = scores_from_probabilities(truth[on_plane], probabilities[on_plane], planes)
     patients = [s.patient for s, is_plane in zip(dataset.samples, on_plane, strict=True) if is_plane]
+    marked = " SYNTHETIC" if session.manifest.watermark else ""
     return Evaluation(
-        name=f"{session.manifest.name} {session.manifest.precision}",
+        name=f"{session.manifest.name} {session.manifest.precision}{marked}",
         digest=session.digest,
         labels=planes,
         dataset=dataset,

@@ -19,7 +19,6 @@ from edge.commands.terminal import (
     show_table,
     user_keyring,
 )
-
 from edge.errors import UsageError
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from calibration.evaluate import Evaluation
 from calibration.evidence import Evidence, document_from_evidence
 from calibration.others import rows_of_others
 from calibration.page import Chapter, Section, page_from_chapters
+from calibration.phantom.marking import is_synthetic
 from edge.files import write_atomic
 from edge.manifest import RESEARCH_USE
 
@@ -56,6 +57,8 @@ def _document(evaluation: Evaluation, evidence: Evidence | None) -> dict[str, An
     }
     if evaluation.manifest.watermark:
         document["watermark"] = evaluation.manifest.watermark
+    if is_synthetic(evaluation.dataset.samples):
+        document["synthetic_images"] = True
     if evaluation.others and evidence is None:
         document["other_images"] = [asdict(row) for row in rows_of_others(evaluation)]
     if evidence is not None:

@@ -25,7 +25,7 @@ from edge.quality import CHECKS
 from edge.session import CANONICAL_MODEL, CPU_MODEL, NATIVE_FOLDER
 from edge.signature import SigningKey
 
-SYNTHETIC = "SYNTHETIC: trained on phantoms, not on patients. 合成数据训练。"
+SYNTHETIC = "SYNTHETIC: made with phantoms, not with images of patients. 使用合成图像，非患者图像。"
 
 
 @dataclass(frozen=True)

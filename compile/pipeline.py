@@ -29,9 +29,10 @@ from calibration.dataset import Dataset
 from calibration.decision import decision_from_logits
 from calibration.gate import MIN_AGREEMENT, check_passed, gate_from_logits
 from calibration.inputs import batches_from_squares, logits_from_onnx, squares_from_dataset
+from calibration.phantom.marking import is_synthetic
 from calibration.smoothing import smoothed_from_onnx
 from calibration.table import load_table, table_from_onnx
-from compile.bundle import Engine, Evidence, Release, bundle_from_engine
+from compile.bundle import SYNTHETIC, Engine, Evidence, Release, bundle_from_engine
 from compile.gpu_sources import parts_from_sources
 from compile.head import parts_from_head
 from compile.job import Compiled, Job
@@ -72,6 +73,8 @@ def compiled_from_job(job: Job, signer: SigningKey, stages: Stages) -> Compiled:
         MachineError: a file cannot be written.
     """
     source = source_from_job(job, stages)
+    if is_synthetic((*job.calibration.samples, *job.gate_data.samples)):
+        source = replace(source, spec=replace(source.spec, synthetic=True))
     preprocess = source.spec.preprocess
     calibration = squares_from_dataset(job.calibration, preprocess, stages.progress)
     gate_data = unseen(job.gate_data, job.calibration)
@@ -117,6 +120,8 @@ def compiled_from_job(job: Job, signer: SigningKey, stages: Stages) -> Compiled:
     messages = source.messages + natives.messages + remarks
     if job.target != "cpu" and job.precision != "fp32":
         messages += tuple(f"Float16 makes values of {lost.text} 0." for lost in underflows(engine.canonical))
+    if source.spec.synthetic:
+        messages += (SYNTHETIC,)
     if engine.float_layers:
         messages += (f"These layers stay float: {', '.join(engine.float_layers)}.",)
     return Compiled(bundle, source.spec.name, gate, decision, stages.artifacts, stages.seconds, messages)

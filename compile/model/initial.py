@@ -40,10 +40,12 @@ class Initial:
     Attributes:
         name: kind and SHA-256 of the file.
         state: tensor names of the model -> values; a fresh head is not among them.
+        synthetic: the weights have seen phantoms.
     """
 
     name: str
     state: dict[str, Tensor]
+    synthetic: bool = False
 
 
 def initial_from_text(text: str, name: str, model: nn.Module) -> Initial:
@@ -68,7 +70,9 @@ def initial_from_text(text: str, name: str, model: nn.Module) -> Initial:
     module, info = teacher_from_checkpoint(path)
     if info.name != name:
         raise CheckpointError(f"{text} holds {info.name}, not {name}.", "Give weights of the network to be trained.")
-    return Initial(f"{name} {info.sha256}", _fitted(module.state_dict(), model, text, _head_keys(module, model)))
+    synthetic = info.spec is not None and info.spec.synthetic
+    state = _fitted(module.state_dict(), model, text, _head_keys(module, model))
+    return Initial(f"{name} {info.sha256}", state, synthetic)
 
 
 def _is_described(path: Path) -> bool:

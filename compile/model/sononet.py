@@ -97,8 +97,8 @@ class SonoNet(nn.Module):
 class SonoNetClassifier(nn.Module):
     """SonoNet16's features behind our two outputs, with a head for other planes.
 
-    Each image is standardised, so that mean and deviation of our input do not matter. The published factor of 255 stands
-    in the first normalisation instead (`classifier_state`): its variances would not fit into float16.
+    Each image is standardised, so that mean and deviation of our input do not matter. The published factor of 255
+    stands in the first normalisation instead (`classifier_state`): its variances would not fit into float16.
 
     Args:
         classes: number of classes.

@@ -94,7 +94,7 @@ class Recipe:
         "thorax",
         "profile_standard",
     )
-    rejects: tuple[str, ...] = ("profile_nonstandard", "cervix", "other")
+    rejects: tuple[str, ...] = ("profile_nonstandard", "cervix", "other", "not_standard")
     unflipped: tuple[str, ...] = ("LVOT", "RVOT", "3VT")
     phases: tuple[Phase, ...] = (Phase(90, 160), Phase(25, 224))
     batch: int = 32

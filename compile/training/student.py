@@ -11,6 +11,7 @@ import torch
 
 from calibration.artifact import Artifact, artifact_from_file
 from calibration.dataset import Dataset
+from calibration.phantom.marking import is_synthetic
 from compile.model.checkpoint import save_student
 from compile.model.initial import initial_from_text
 from compile.model.spec import ModelSpec
@@ -69,10 +70,13 @@ def student_from_dataset(
     shown = reported_dataset(held_out, recipe)
     torch.manual_seed(recipe.seed)
     model = model_from_name(recipe.model, len(recipe.labels) + 1, preprocess.channels, drop_path=recipe.drop_path)
+    seen = [*dataset.where(split="train").samples, *(sample for more in unlabelled for sample in more.samples)]
+    synthetic = is_synthetic(seen) or any(teacher.synthetic for teacher in teachers)
     if initial:
         start = initial_from_text(initial, recipe.model, model)
         model.load_state_dict(start.state, strict=False)
         recipe = replace(recipe, initial=start.name)
+        synthetic = synthetic or start.synthetic
     images = training_images_from_dataset(dataset, held_out, recipe, progress, unlabelled)
     if recipe.distillation is not None and recipe.distillation.views:
         if workers.writes:
@@ -84,7 +88,7 @@ def student_from_dataset(
     reported = HeldOut(inputs_from_dataset(shown, preprocess), np.asarray(numbers, np.int64))
     model = trained(model, images, reported, recipe, folder, progress, teachers, workers)
     if workers.writes:
-        save_student(model, _spec(model, recipe, dataset), output)
+        save_student(model, replace(_spec(model, recipe, dataset), synthetic=synthetic), output)
     workers.wait()
     made_from = {"dataset": dataset.where(split="train").digest, "recipe": recipe.digest}
     made_from |= {f"teacher {number}": teacher.name for number, teacher in enumerate(teachers, 1)}

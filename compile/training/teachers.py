@@ -13,7 +13,7 @@ teacher has one class for them, and one group of all labels it does not know, fo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -70,12 +70,14 @@ class Teacher:
         module: input -> logits (B,K), map.
         prepare: gray (B,1,P,P), 0..1 -> its input.
         groups: its classes and our labels.
+        synthetic: has seen phantoms.
     """
 
     name: str
     module: nn.Module
     prepare: Callable[[Tensor], Tensor]
     groups: Groups
+    synthetic: bool = False
 
 
 def groups_from_labels(
@@ -161,6 +163,7 @@ def teacher_from_text(text: str, labels: Sequence[str]) -> Teacher:
                 "Train it with `edge train` first; what that writes describes itself.",
             )
         teacher = _teacher_from_info(module, info, info.spec.labels, info.spec.preprocess, labels)
+        teacher = replace(teacher, synthetic=info.spec.synthetic)
     if not teacher.groups.known:
         raise CheckpointError(
             f"{text} knows none of the labels {', '.join(labels)}.", "Give a teacher that was trained on these planes."

@@ -66,7 +66,7 @@ def classify(
             overlays = overlays_from_session(session, attention, paths)
         show_notices(session.notices)
         answers = _told_of_machines(answers_from_paths(session, paths, overlays), session.manifest)
-        bad = _show_lines(answers, top) if as_json else _show_rows(answers, top, session)
+        bad = _show_lines(answers, top, session.manifest.watermark) if as_json else _show_rows(answers, top, session)
         show_research_line(session.manifest.notice, as_json)
     if bad:
         raise InputError(
@@ -120,7 +120,7 @@ def _told_of_machines(answers: Iterator[Answer], manifest: Manifest) -> Iterator
         yield answer
 
 
-def line_from_answer(answer: Answer, top: int) -> dict[str, Any]:
+def line_from_answer(answer: Answer, top: int, watermark: str | None) -> dict[str, Any]:
     """The JSON line of one answer, see design section 8."""
     prediction = answer.prediction
     if prediction is None:
@@ -136,15 +136,16 @@ def line_from_answer(answer: Answer, top: int) -> dict[str, Any]:
         "answer": prediction.answer,
         "top": [[plane, round(chance, 6)] for plane, chance in prediction.top[:top]],
         "latency_ms": round(prediction.latency_ms, 3),
+        **({"watermark": watermark} if watermark else {}),
         **({"attention": answer.attention} if answer.attention else {}),
     }
 
 
-def _show_lines(answers: Iterator[Answer], top: int) -> int:
+def _show_lines(answers: Iterator[Answer], top: int, watermark: str | None) -> int:
     bad = 0
     for answer in answers:
         bad += answer.prediction is None
-        show_json(line_from_answer(answer, top))
+        show_json(line_from_answer(answer, top, watermark))
     return bad
 
 

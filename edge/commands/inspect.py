@@ -55,5 +55,6 @@ def rows_from_manifest(manifest: Manifest, signer: Key) -> list[tuple[str, str]]
         ("measured on", ", ".join(manifest.machines) or "no scanner is named"),
         ("parts", "\n".join(f"{part.name}: {part.size_bytes} bytes" for part in manifest.parts)),
         ("built with", ", ".join(f"{tool} {version}" for tool, version in sorted(manifest.tools.items()))),
+        ("watermark", manifest.watermark or "none"),
         ("notice", f"{manifest.notice.en} {manifest.notice.zh}"),
     ]

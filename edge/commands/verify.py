@@ -40,6 +40,7 @@ def verify(
             "backend": session.backend,
             "gate_error": session.gate_error,
             "gate_tolerance": manifest.gate.tolerance,
+            "watermark": manifest.watermark,
         }
         if as_json:
             show_json(document)

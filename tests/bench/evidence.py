@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from edge.cpu import load_cpu
-from tests.bench import accuracy, kernels, latency, masking, parity, scan_forms, shapes, startup, training_step
+from tests.bench import accuracy, kernels, latency, masking, parity, phantom, scan_forms, shapes, startup, training_step
 
 PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "accuracy": accuracy.measured,
     "masking": masking.measured,
     "parity": parity.measured,
+    "phantom": phantom.measured,
     "startup": startup.measured,
     "latency": latency.measured,
     "kernels": kernels.measured,
