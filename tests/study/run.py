@@ -69,11 +69,17 @@ def held(lock: Path) -> Iterator[bool]:
 
 
 def done(training: Training, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Train, compile in both precisions: what was typed, and how long it took."""
+    """Train, compile in both precisions: what was typed, and how long it took; or cross-validate."""
     command = training.command(arguments.work, arguments.data, arguments.sononet, arguments.threads)
-    weights = training.weights(arguments.work)
+    weights = training.output(arguments.work)
     print(f"{time.strftime('%H:%M')} {training.name}: edge {' '.join(command)}", flush=True)
     commands = [command]
+    facts = {"row": training.row, "seed": training.seed, "model": training.model, "epochs": training.epochs}
+    facts |= {"teachers": list(training.teachers), "by": training.by, "threads": arguments.threads}
+    if training.by:
+        edge(command)
+        figures = json.loads((weights / "crossval.json").read_text("utf-8"))
+        return {**facts, "commands": typed(commands), "crossval": figures}
     if not weights.is_file():
         edge(command)
     for precision in PRECISIONS:
@@ -83,17 +89,17 @@ def done(training: Training, arguments: argparse.Namespace) -> dict[str, Any]:
         edge([*commands[-1], "--work", str(stages)])
     log = read_records(arguments.work / "work" / f"train-{training.name}")
     return {
-        "row": training.row,
-        "seed": training.seed,
-        "model": training.model,
-        "epochs": training.epochs,
-        "teachers": list(training.teachers),
-        "commands": [" ".join(["edge", *words]) for words in commands],
-        "threads": arguments.threads,
+        **facts,
+        "commands": typed(commands),
         "hours": round(sum(line["seconds"] for line in log) / 3600, 2),
         "held_out": {name: log[-1][name] for name in ("accuracy", "macro_f1")},
         "weights_sha256": sha256_from_file(weights),
     }
+
+
+def typed(commands: list[list[str]]) -> list[str]:
+    """Commands as a person types them."""
+    return [" ".join(["edge", *words]) for words in commands]
 
 
 def edge(words: list[str]) -> None:

@@ -36,6 +36,11 @@ thread, all files in one run on one machine, as a ratio to `edge_n-ships`. "+ te
 everything else but the teachers starts from fresh weights.
 
 """
+FOLD_COLUMNS = "|row|tested|schedule|n|macro-F1|accepted|right of those|refused|\n|---|---|---|---|---|---|---|---|\n"
+CROSSVAL = {
+    "patient": f"\n## 5-fold cross-validation by patient, float models, all folds pooled\n\n{FOLD_COLUMNS}",
+    "machine": f"\n## One scanner left out at a time, float models\n\n{FOLD_COLUMNS}",
+}
 COLUMNS = "row|parameters|MACs (G)|schedule|seeds|macro-F1, INT8|interval|float|accepted|cervix, other refused|time"
 
 
@@ -45,17 +50,19 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/study"))
     parser.add_argument("--output", type=Path, default=Path("docs"))
     arguments = parser.parse_args()
-    made = [t.name for t in trainings() if (arguments.work / f"{t.name}.json").is_file()]
-    records = {name: json.loads((arguments.work / f"{name}.json").read_text("utf-8")) for name in made}
+    found = [t for t in trainings() if (arguments.work / f"{t.name}.json").is_file()]
+    records = {t.name: json.loads((arguments.work / f"{t.name}.json").read_text("utf-8")) for t in found}
+    made, folded = ([t.name for t in found if bool(t.by) is by_folds] for by_folds in (False, True))
     evaluations = {name: {p: evaluated(arguments.work / f"{name}-{p}.edge") for p in ("int8", "fp32")} for name in made}
     times = {timing.file: timing.p50_ms for timing in timed([arguments.work / f"{name}-int8.edge" for name in made])}
     rows = [row_of(name, records[name], evaluations[name], times[f"{name}-int8.edge"]) for name in made]
     pairs = [pair for ours in OURS for pair in pairs_of(ours, records, evaluations)]
-    document = {"schema": 1, "rows": rows, "pairs": pairs}
+    crossvals = [{"name": name, **records[name]} for name in folded]
+    document = {"schema": 1, "rows": rows, "pairs": pairs, "crossval": crossvals}
     write_atomic(arguments.output / "evidence" / "study.json", (json.dumps(document, indent=1) + "\n").encode())
     if rows:
         any_of = next(iter(evaluations.values()))["int8"]
-        write_atomic(arguments.output / "study.md", page(rows, pairs, any_of).encode())
+        write_atomic(arguments.output / "study.md", page(rows, pairs, crossvals, any_of).encode())
 
 
 def evaluated(bundle: Path) -> Evaluation:
@@ -129,8 +136,13 @@ def is_comparator(name: str) -> bool:
     return not name.startswith(("edge_", "vmamba", "sononet", "efficientnet_lite"))
 
 
-def page(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any]], evaluation: Evaluation) -> str:
-    """The table as Markdown."""
+def page(
+    rows: Sequence[Mapping[str, Any]],
+    pairs: Sequence[Mapping[str, Any]],
+    crossvals: Sequence[Mapping[str, Any]],
+    evaluation: Evaluation,
+) -> str:
+    """The tables as Markdown."""
     teachers = sorted({teacher for row in rows for teacher in row["teachers"]})
     patients = len(set(evaluation.plane_patients))
     told = ", ".join(f"`{teacher}`" for teacher in teachers)
@@ -145,6 +157,20 @@ def page(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any]], 
         low, high = pair["interval"]
         text += f"| {pair['ours']} | {pair['other']} | {pair['points']:+.1f} | [{low:+.1f}, {high:+.1f}] | "
         text += f"{pair['mcnemar_p']:.3f} |\n"
+    return text + "".join(CROSSVAL[by] + folds_of(crossvals, by) for by in CROSSVAL)
+
+
+def folds_of(crossvals: Sequence[Mapping[str, Any]], by: str) -> str:
+    """Lines of the cross-validations by patient: all folds pooled; by machine: a line a machine."""
+    text = ""
+    for record in (record for record in crossvals if record["by"] == by):
+        pooled = record["crossval"]
+        for part in [{**pooled, "name": "all"}] if by == "patient" else pooled["folds"]:
+            low, high = part["intervals"]["macro_f1"]
+            coverage = [part["coverage"][name] for name in ("accepted", "accuracy_accepted", "refused")]
+            shares = " | ".join("-" if value is None else f"{value:.3f}" for value in coverage)
+            text += f"| `{record['row']}` | {part['name']} | {record['epochs']} | {part['n']} | "
+            text += f"{part['macro_f1']:.3f} [{low:.3f}, {high:.3f}] | {shares} |\n"
     return text
 
 
