@@ -24,7 +24,7 @@ from edge.errors import UsageError
 if TYPE_CHECKING:
     from calibration.comparison import Comparison
     from calibration.evaluate import Evaluation
-    from calibration.page import Section
+    from calibration.reports.page import Section
     from edge.session import Session
 
 BUNDLES = Annotated[list[Path], typer.Argument(help="Bundles; a LABELS.csv at the end is taken as --data.")]
@@ -77,7 +77,7 @@ def evaluate(
 ) -> None:
     """Measure bundles on labelled images; several stand side by side, compared with the first."""
     from calibration.comparison import comparison_from_evaluations
-    from calibration.report import PAGE, document_from_evaluations
+    from calibration.reports.report import PAGE, document_from_evaluations
 
     if data is None and len(bundles) > 1 and bundles[-1].suffix == ".csv":
         bundles, data = bundles[:-1], bundles[-1]
@@ -92,7 +92,7 @@ def evaluate(
     if as_json:
         show_json(document)
         return
-    from calibration.tables import comparison_lines, image_table, others_table, score_table
+    from calibration.reports.tables import comparison_lines, image_table, others_table, score_table
 
     for evaluation in evaluations:
         show_table(score_table(evaluation))
@@ -128,10 +128,10 @@ def _answered(path: Path, images: Images, for_report: bool, threads: int, as_jso
 
 def attention_section(session: Session, evaluation: Evaluation) -> Section:
     """The report's attention maps, or why there are none."""
-    from calibration.attention_sheet import maps_from_session, png_from_attention
-    from calibration.markup import paragraph
-    from calibration.page import Section, picture_section
-    from calibration.page_sections import credit_from_evaluation
+    from calibration.reports.attention_sheet import maps_from_session, png_from_attention
+    from calibration.reports.markup import paragraph
+    from calibration.reports.page import Section, picture_section
+    from calibration.reports.page_sections import credit_from_evaluation
 
     title = "Where the network looked"
     try:
@@ -150,8 +150,8 @@ def attention_section(session: Session, evaluation: Evaluation) -> Section:
 
 def _reported(folder: Path, answered: Sequence[Answered], comparisons: Sequence[Comparison]) -> dict[str, Any]:
     """Write the report; its document is what `--json` prints."""
-    from calibration.evidence import evidence_from_evaluation
-    from calibration.report import document_from_evaluations, page_from_evaluations, save_report
+    from calibration.reports.evidence import evidence_from_evaluation
+    from calibration.reports.report import document_from_evaluations, page_from_evaluations, save_report
 
     evaluations = [one.evaluation for one in answered]
     evidence = [evidence_from_evaluation(evaluation) for evaluation in evaluations]

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.absent import Absent
 from calibration.evaluate import Evaluation, Interval
 from calibration.metrics import intervals_by_patient
+from calibration.reports.absent import Absent
 from calibration.score_intervals import ranking_from_scores
 from edge.prediction import NOT_COVERED
 

@@ -76,7 +76,7 @@ def _benchmark_files(files: list[Path], runs: int, size: int, threads: int, as_j
     if as_json:
         show_json({"schema": 1, "threads": threads, "runs": runs, "files": [asdict(timing) for timing in timings]})
         return
-    from calibration.tables import timing_table
+    from calibration.reports.tables import timing_table
 
     show_table(timing_table(timings))
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from calibration.attention_sheet import CASES, cases_from_evaluation, maps_from_session, png_from_attention
 from calibration.evaluate import Evaluation, evaluation_from_session
+from calibration.reports.attention_sheet import CASES, cases_from_evaluation, maps_from_session, png_from_attention
 from edge.errors import UsageError
 from edge.session import Session
 from tests.calibration.attention_cases import session_with_map

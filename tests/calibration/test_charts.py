@@ -7,10 +7,10 @@ import io
 import pytest
 from PIL import Image
 
-from calibration.charts import png_from_calibration, png_from_coverage, png_from_embedding, png_from_roc
-from calibration.curves import Bin, Calibration, CoverageCurve, RocCurve
-from calibration.embedding import Embedding
 from calibration.evaluate import Coverage
+from calibration.reports.charts import png_from_calibration, png_from_coverage, png_from_embedding, png_from_roc
+from calibration.reports.curves import Bin, Calibration, CoverageCurve, RocCurve
+from calibration.reports.embedding import Embedding
 
 ROC = (RocCurve("abdomen", (0.0, 0.1, 1.0), (0.0, 0.9, 1.0)), RocCurve("femur", (0.0, 1.0), (1.0, 1.0)))
 CALIBRATION = Calibration(0.1, 0.05, (Bin(10, 0.6, 0.5, (0.2, 0.8)), Bin(10, 0.9, 1.0, (1.0, 1.0))))

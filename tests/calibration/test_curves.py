@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calibration.absent import Absent
-from calibration.curves import (
+from calibration.reports.absent import Absent
+from calibration.reports.curves import (
     BINS,
     Calibration,
     CoverageCurve,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calibration.absent import Absent
-from calibration.embedding import Embedding, embedding_from_features
+from calibration.reports.absent import Absent
+from calibration.reports.embedding import Embedding, embedding_from_features
 
 GROUPS = np.repeat([0.0, 30.0], 12)[:, None] + np.random.default_rng(0).normal(size=(24, 6))
 FEATURES = GROUPS.astype(np.float32)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from calibration.absent import Absent
-from calibration.groups import rows_by_machine, rows_by_operator
+from calibration.reports.absent import Absent
+from calibration.reports.groups import rows_by_machine, rows_by_operator
 from tests.calibration.evaluations import evaluation_from_shown, sure
 
 ROWS = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from calibration.markup import NOTHING, Row, interval, pairs, share, share_within, table
+from calibration.reports.markup import NOTHING, Row, interval, pairs, share, share_within, table
 
 
 def test_whatever_stands_in_a_table_is_text() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calibration.mistakes import mistakes_from_evaluation
+from calibration.reports.mistakes import mistakes_from_evaluation
 from tests.calibration.evaluations import evaluation_from_shown, sure
 
 ROWS = [

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from calibration.absent import Absent
 from calibration.dataset import Sample
-from calibration.others import groups_from_manifest, other_images
+from calibration.reports.absent import Absent
+from calibration.reports.others import groups_from_manifest, other_images
 from edge.manifest import Coverage, Label
 from tests.calibration.evaluations import evaluation_from_shown, sure
 from tests.edge.conftest import MANIFEST

@@ -12,11 +12,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from calibration.dataset import Dataset, dataset_from_csv
-from calibration.figures import credit_from_folder
 from calibration.phantom.phantom_set import phantom_set_from_settings
 from calibration.phantom.plan import PhantomSettings, plan_from_settings, split_from_text
 from calibration.phantom.planes import NOT_STANDARD, plane_names
 from calibration.phantom_cli import register
+from calibration.reports.figures import credit_from_folder
 from calibration.splits import check_disjoint
 from edge.errors import UsageError
 from edge.protocol import load_protocol

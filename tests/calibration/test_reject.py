@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calibration.absent import Absent
 from calibration.reject import (
     RejectAt,
     acceptance_score,
@@ -13,6 +12,7 @@ from calibration.reject import (
     reject_at,
     separations,
 )
+from calibration.reports.absent import Absent
 from tests.calibration.evaluations import Shown, evaluation_from_shown, sure
 
 RIGHT = [sure("abdomen", 0, 0.5 + 0.02 * number, patient=f"p{number}") for number in range(20)]  # 0.50 .. 0.88

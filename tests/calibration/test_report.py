@@ -16,11 +16,11 @@ from PIL import Image
 
 from calibration.comparison import comparison_from_evaluations
 from calibration.evaluate import Evaluation, evaluation_from_session
-from calibration.evidence import evidence_from_evaluation
-from calibration.page import Chapter, Section, page_from_chapters, picture_section
-from calibration.page_sections import credit_from_evaluation, sections_from_evaluation
-from calibration.page_summary import limits_from_evaluation
-from calibration.report import document_from_evaluations, page_from_evaluations, save_report
+from calibration.reports.evidence import evidence_from_evaluation
+from calibration.reports.page import Chapter, Section, page_from_chapters, picture_section
+from calibration.reports.page_sections import credit_from_evaluation, sections_from_evaluation
+from calibration.reports.page_summary import limits_from_evaluation
+from calibration.reports.report import document_from_evaluations, page_from_evaluations, save_report
 from edge.errors import MachineError
 from edge.manifest import RESEARCH_USE
 from tests.calibration.evaluations import Shown, evaluation_from_shown, sure

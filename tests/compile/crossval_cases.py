@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from compile.training import crossval_cli, images, probe_cli
+from compile.training import images
+from compile.training.crossval import cli as crossval_cli
+from compile.training.probe import cli as probe_cli
 from edge import cli
 from tests.conftest import striped
 

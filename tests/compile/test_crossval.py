@@ -16,7 +16,7 @@ from calibration.decision import decision_from_logits
 from compile.model.checkpoint import save_student, teacher_from_checkpoint
 from compile.model.spec import ModelSpec
 from compile.model.students import student_from_name
-from compile.training import crossval as stage
+from compile.training.crossval import folds_training as stage
 from compile.training.images import inputs_from_dataset
 from tests.compile.crossval_cases import PLANES, mount, table_of
 from tests.conftest import Command, Done, check_told
@@ -98,7 +98,7 @@ def test_the_pooled_scores_are_those_of_the_table(done: tuple[Path, Path]) -> No
 
 def test_the_decision_is_that_of_the_saved_weights_on_val(done: tuple[Path, Path]) -> None:
     from calibration.formats import load_dataset
-    from compile.training.folds import folds_by_patient, grouped_dataset
+    from compile.training.crossval.folds import folds_by_patient, grouped_dataset
 
     table, output = done
     document = json.loads((output / "crossval.json").read_text())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from calibration.dataset import Dataset, Sample
-from compile.training.folds import (
+from compile.training.crossval.folds import (
     Fold,
     digest_from_folds,
     folds_by_machine,

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from calibration.dataset import Dataset, Sample
-from compile.training.answers import Answers
-from compile.training.folds import Fold
-from compile.training.out_of_fold import (
+from compile.training.crossval.answers import Answers
+from compile.training.crossval.folds import Fold
+from compile.training.crossval.out_of_fold import (
     csv_from_predictions,
     decision_from_fold,
     figures,

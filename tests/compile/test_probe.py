@@ -17,8 +17,8 @@ from compile.model.checkpoint import save_student
 from compile.model.sononet import SonoNet
 from compile.model.spec import ModelSpec
 from compile.model.students import student_from_name
-from compile.training.encoder import encoder_from_text, kept_features
-from compile.training.probe import Encoded, few_shot, probe_from_vectors, scores_from_probe
+from compile.training.probe.encoder import encoder_from_text, kept_features
+from compile.training.probe.regression import Encoded, few_shot, probe_from_vectors, scores_from_probe
 from edge.errors import CheckpointError, LabelsError
 from edge.keyring import Keyring
 from edge.preprocess import Preprocess
@@ -78,8 +78,8 @@ def test_too_few_images_or_patients_are_refused() -> None:
 def test_features_are_the_mean_of_the_last_map_and_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    from compile.training import encoder as module
     from compile.training.images import inputs_from_dataset
+    from compile.training.probe import encoder as module
 
     dataset = load_dataset(table_of(tmp_path / "data", "fpdb", 2))
     network, spec = student_from_name("edge_n_noscan", 2), ModelSpec("edge_n_noscan", PLANES, (), Preprocess(64))
@@ -126,7 +126,7 @@ class Absent:
 sys.meta_path.insert(0, Absent)
 
 import typer
-from compile.training import probe_cli
+from compile.training.probe import cli as probe_cli
 
 app = typer.Typer()
 app.callback()(lambda: None)

@@ -1,4 +1,4 @@
-"""Evaluations -> pictures of answers, as PNG bytes; curves are drawn in calibration/charts.py."""
+"""Evaluations -> pictures of answers, as PNG bytes; curves are drawn in calibration/reports/charts.py."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.canvas import new_figure, png_from_figure
 from calibration.evaluate import Evaluation
-from calibration.tables import spread_over_labels
+from calibration.reports.canvas import new_figure, png_from_figure
+from calibration.reports.tables import spread_over_labels
 from edge.manifest import RESEARCH_USE
 from edge.prediction import NOT_COVERED, NOT_STANDARD, Prediction
 from edge.preprocess import gray_from_frame

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.absent import Absent
 from calibration.dataset import Sample
 from calibration.evaluate import Evaluation, Interval
 from calibration.metrics import intervals_by_patient
+from calibration.reports.absent import Absent
 from edge.manifest import Manifest
 from edge.prediction import Prediction
 from edge.protocol import load_protocol

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from calibration.absent import Absent
 from calibration.comparison import Comparison
 from calibration.evaluate import Evaluation
-from calibration.evidence import Evidence
-from calibration.groups import FEW, GroupRow
-from calibration.markup import NOTHING, Row, paragraph, share, share_within, table
 from calibration.mcnemar import p_value
-from calibration.others import OtherImages
 from calibration.reject import RejectAt, Separation
+from calibration.reports.absent import Absent
+from calibration.reports.evidence import Evidence
+from calibration.reports.groups import FEW, GroupRow
+from calibration.reports.markup import NOTHING, Row, paragraph, share, share_within, table
+from calibration.reports.others import OtherImages
 from calibration.score_intervals import CLASS_FIGURES, MEAN_NAMES
 
 # Hanley and Lippman-Hand, If nothing goes wrong, is everything all right?, JAMA 249, 1983: the rule of three

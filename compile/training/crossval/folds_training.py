@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from compile.training import run_state
-from compile.training.folds import TRAIN, Fold, digest_from_folds
+from compile.training.crossval.folds import TRAIN, Fold, digest_from_folds
 from compile.training.journal import read_records
 from compile.training.recipe import Recipe
 from compile.training.student import student_from_dataset

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.canvas import new_figure, png_from_figure
 from calibration.evaluate import Evaluation
-from calibration.figures import RIGHT, WRONG, credit_from_folder
+from calibration.reports.canvas import new_figure, png_from_figure
+from calibration.reports.figures import RIGHT, WRONG, credit_from_folder
 from edge.attention import overlay_from_map
 from edge.manifest import RESEARCH_USE
 from edge.session import Session

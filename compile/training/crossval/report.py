@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from calibration.dataset import Dataset, Sample
-from compile.training.answers import Answers, kept_answers
-from compile.training.crossval import WEIGHTS, FoldRecord, fold_folder
-from compile.training.folds import TEST, Fold
-from compile.training.out_of_fold import (
+from compile.training.crossval.answers import Answers, kept_answers
+from compile.training.crossval.folds import TEST, Fold
+from compile.training.crossval.folds_training import WEIGHTS, FoldRecord, fold_folder
+from compile.training.crossval.out_of_fold import (
     OutOfFold,
     csv_from_predictions,
     decision_from_fold,

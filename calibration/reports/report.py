@@ -12,10 +12,10 @@ import numpy as np
 
 from calibration.comparison import Comparison
 from calibration.evaluate import Evaluation
-from calibration.evidence import Evidence, document_from_evidence
-from calibration.others import rows_of_others
-from calibration.page import Chapter, Section, page_from_chapters
 from calibration.phantom.marking import is_synthetic
+from calibration.reports.evidence import Evidence, document_from_evidence
+from calibration.reports.others import rows_of_others
+from calibration.reports.page import Chapter, Section, page_from_chapters
 from edge.files import write_atomic
 from edge.manifest import RESEARCH_USE
 
@@ -96,8 +96,8 @@ def page_from_evaluations(
         evidence: one an evaluation.
         extra: further sections of each evaluation, see `sections_from_evaluation`.
     """
-    from calibration.page_sections import sections_from_evaluation
-    from calibration.page_tables import table_of_comparisons, table_of_models
+    from calibration.reports.page_sections import sections_from_evaluation
+    from calibration.reports.page_tables import table_of_comparisons, table_of_models
 
     opening = []
     if comparisons:
@@ -125,7 +125,7 @@ def save_report(folder: Path, evaluations: Sequence[Evaluation], document: Mappi
     Raises:
         MachineError: the folder cannot be written.
     """
-    from calibration.figures import png_from_answers, png_from_confusions
+    from calibration.reports.figures import png_from_answers, png_from_confusions
 
     write_atomic(folder / PAGE, page.encode())
     write_atomic(folder / DOCUMENT, json.dumps(document, indent=1, ensure_ascii=False).encode())

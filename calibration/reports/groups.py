@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.absent import Absent
 from calibration.dataset import Sample
 from calibration.evaluate import Evaluation, Interval
 from calibration.metrics import confusion_from_answers, f1_from_confusion, intervals_by_patient
+from calibration.reports.absent import Absent
 
 FEW = 10  # images; below, a row's figures say nothing about the scanner or the operator
 UNKNOWN = "unknown"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.absent import Absent
+from calibration.reports.absent import Absent
 
 MIN_IMAGES = 10  # fewer have no neighbourhood to be kept
 MAX_IMAGES = 2000  # more take minutes on two cores and cover each other

@@ -42,8 +42,8 @@ from edge.manifest import RESEARCH_USE
 
 if TYPE_CHECKING:
     from calibration.dataset import Dataset
-    from compile.training.crossval import FoldRecord
-    from compile.training.folds import Fold
+    from compile.training.crossval.folds import Fold
+    from compile.training.crossval.folds_training import FoldRecord
     from compile.training.recipe import Recipe
     from compile.training.workers import Workers
 
@@ -165,9 +165,9 @@ def _run(
     progress: Progress,
 ) -> dict[str, Any]:
     from calibration.formats import load_dataset
-    from compile.training.cohort import cohort_from_text
-    from compile.training.crossval import load_record, open_folder
-    from compile.training.folds import digest_from_folds, folds_by_machine, folds_by_patient, grouped_dataset
+    from compile.training.crossval.cohort import cohort_from_text
+    from compile.training.crossval.folds import digest_from_folds, folds_by_machine, folds_by_patient, grouped_dataset
+    from compile.training.crossval.folds_training import load_record, open_folder
 
     dataset = grouped_dataset(load_dataset(data), only, progress)
     recipe, told = (asked.recipe, []) if labels else _present(asked.recipe, dataset)
@@ -202,9 +202,9 @@ def _present(recipe: Recipe, dataset: Dataset) -> tuple[Recipe, list[str]]:
 def _train(
     asked: _Asked, output: Path, folds: Sequence[Fold], numbers: Sequence[int], workers: Workers, progress: Progress
 ) -> None:
-    from compile.training.crossval import load_record, record_from_training
-    from compile.training.fold_sources import source_of_fold, warnings_from_sources
-    from compile.training.folds import digest_from_folds
+    from compile.training.crossval.folds import digest_from_folds
+    from compile.training.crossval.folds_training import load_record, record_from_training
+    from compile.training.crossval.sources import source_of_fold, warnings_from_sources
     from compile.training.recipe import NOT_STANDARD
     from compile.training.recipe_file import checked_recipe
     from compile.training.teachers import teacher_from_text
@@ -242,7 +242,7 @@ def _joined(
     workers: Workers,
     progress: Progress,
 ) -> dict[str, Any]:
-    from compile.training.crossval_report import answered_folds, document_from_cohort, save_crossval
+    from compile.training.crossval.report import answered_folds, document_from_cohort, save_crossval
 
     answered = answered_folds(output, folds, records, workers.device, progress)
     others = {
@@ -267,7 +267,7 @@ def _show(document: dict[str, Any], as_json: bool) -> None:
     elif "missing" in document:
         typer.echo(f"trained: folds {document['done']}; still missing: {document['missing']}")
     else:
-        from compile.training.crossval_table import fold_table
+        from compile.training.crossval.table import fold_table
 
         show_table(fold_table(document))
     if not as_json:

@@ -11,7 +11,7 @@ from calibration.benchmark import Timing
 from calibration.comparison import Comparison
 from calibration.evaluate import Evaluation
 from calibration.mcnemar import p_value
-from calibration.others import rows_of_others
+from calibration.reports.others import rows_of_others
 from edge.commands.terminal import ANSWERS
 
 if TYPE_CHECKING:

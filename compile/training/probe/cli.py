@@ -18,8 +18,8 @@ from edge.manifest import RESEARCH_USE
 
 if TYPE_CHECKING:
     from calibration.dataset import Dataset
-    from compile.training.encoder import Encoder
-    from compile.training.probe import Encoded
+    from compile.training.probe.encoder import Encoder
+    from compile.training.probe.regression import Encoded
 
 ENCODER = Annotated[str, typer.Argument(help="Checkpoint (.safetensors, .pth), sononet16:PATH, or a bundle.")]
 OUT = Annotated[Path, typer.Option("--output", "-o", help="Folder for probe.json and the kept features.")]
@@ -58,7 +58,7 @@ def probe(
     as_json: AsJson = False,
 ) -> None:
     """Fit a linear classifier on a frozen encoder's features and test it on other patients."""
-    from compile.training.encoder import encoder_from_text
+    from compile.training.probe.encoder import encoder_from_text
     from edge.files import write_atomic
 
     if few < 0 or draws < 1:
@@ -92,7 +92,7 @@ def _parts(
     """Train and test images without a shared patient, and the planes that both show."""
     from calibration.looks import patients_from_looks
     from calibration.samples_set import checked_dataset, dataset_with_splits
-    from compile.training.cohort import without_known
+    from compile.training.crossval.cohort import without_known
 
     def kept(dataset: Dataset) -> Dataset:
         samples = (s for s in dataset.samples if s.label in planes and (not only or s.dataset in only))
@@ -123,9 +123,9 @@ def _probed(
     threads: int,
     progress: Progress,
 ) -> dict[str, Any]:
-    from compile.training.cohort import cohort_from_text
-    from compile.training.encoder import kept_features
-    from compile.training.probe import Encoded, few_shot, probe_from_vectors, scores_from_probe
+    from compile.training.crossval.cohort import cohort_from_text
+    from compile.training.probe.encoder import kept_features
+    from compile.training.probe.regression import Encoded, few_shot, probe_from_vectors, scores_from_probe
 
     def encoded(dataset: Dataset) -> Encoded:
         import numpy as np

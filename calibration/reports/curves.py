@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.absent import Absent
 from calibration.metrics import intervals_by_patient
+from calibration.reports.absent import Absent
 
 BINS = 10  # of the calibration curve, equally many images in each
 MIN_BIN = 10  # images; a bin of fewer would move by more than its own height between draws

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.markup import paragraph, picture, text
+from calibration.reports.markup import paragraph, picture, text
 from edge.manifest import Notice
 
 STYLE = Path(__file__).with_name("page.css")
@@ -15,7 +15,7 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # the b
 
 @dataclass(frozen=True)
 class Section:
-    """A titled part of the page; `body` is HTML made by calibration/markup.py."""
+    """A titled part of the page; `body` is HTML made by calibration/reports/markup.py."""
 
     title: str
     body: str

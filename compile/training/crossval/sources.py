@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from compile.model.spec import METADATA_KEY
-from compile.training.crossval import seen_images
-from compile.training.folds import Fold
+from compile.training.crossval.folds import Fold
+from compile.training.crossval.folds_training import seen_images
 from edge.errors import CheckpointError, LabelsError
 
 PLACE = "{fold}"  # stands for the number of a fold

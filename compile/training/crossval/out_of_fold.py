@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from calibration.dataset import Dataset, Sample
 from calibration.decision import decision_from_logits
-from compile.training.answers import Answers
-from compile.training.folds import TEST, VAL, Fold
+from compile.training.crossval.answers import Answers
+from compile.training.crossval.folds import TEST, VAL, Fold
 from compile.training.scored import scores_with_intervals, shares_with_intervals
 from edge.decision import Decision
 from edge.postprocess import prediction_from_logits, probabilities_from_logits

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from calibration.absent import Absent
 from calibration.evaluate import Evaluation
-from calibration.evidence import Evidence
-from calibration.markup import NOTHING, cards, interval, pairs, paragraph, share
+from calibration.reports.absent import Absent
+from calibration.reports.evidence import Evidence
+from calibration.reports.markup import NOTHING, cards, interval, pairs, paragraph, share
 
 FPDB = "fpdb"  # name of FETAL_PLANES_DB in a label table
 FPDB_IMAGES = 12400  # of the published set

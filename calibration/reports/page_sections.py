@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from calibration.absent import Absent
-from calibration.charts import png_from_calibration, png_from_coverage, png_from_embedding, png_from_roc
 from calibration.evaluate import Evaluation
-from calibration.evidence import Evidence
-from calibration.figures import (
+from calibration.reports.absent import Absent
+from calibration.reports.charts import png_from_calibration, png_from_coverage, png_from_embedding, png_from_roc
+from calibration.reports.evidence import Evidence
+from calibration.reports.figures import (
     credit_from_folder,
     png_from_answers,
     png_from_confusions,
     png_from_thumbnail,
 )
-from calibration.markup import image, paragraph, picture, share, share_within, text
-from calibration.mistakes import GALLERY, Mistake
-from calibration.page import Section, picture_section
-from calibration.page_summary import summary
-from calibration.page_tables import (
+from calibration.reports.markup import image, paragraph, picture, share, share_within, text
+from calibration.reports.mistakes import GALLERY, Mistake
+from calibration.reports.page import Section, picture_section
+from calibration.reports.page_summary import summary
+from calibration.reports.page_tables import (
     table_of_groups,
     table_of_others,
     table_of_refusals,

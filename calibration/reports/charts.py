@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibration.canvas import new_figure, png_from_figure
-from calibration.curves import Calibration, CoverageCurve, RocCurve
-from calibration.embedding import Embedding
 from calibration.evaluate import Coverage
+from calibration.reports.canvas import new_figure, png_from_figure
+from calibration.reports.curves import Calibration, CoverageCurve, RocCurve
+from calibration.reports.embedding import Embedding
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,12 +3,12 @@
 ::
 
     Evaluation -> score_intervals        calibration/score_intervals.py
-               -> roc, calibration       calibration/curves.py
-               -> coverage_curve, reject calibration/curves.py, reject.py
-               -> machines, operators    calibration/groups.py
-               -> other_images           calibration/others.py
-               -> mistakes               calibration/mistakes.py
-               -> embedding              calibration/embedding.py
+               -> roc, calibration       calibration/reports/curves.py
+               -> coverage_curve, reject calibration/reports/curves.py, reject.py
+               -> machines, operators    calibration/reports/groups.py
+               -> other_images           calibration/reports/others.py
+               -> mistakes               calibration/reports/mistakes.py
+               -> embedding              calibration/reports/embedding.py
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from calibration.absent import Absent
-from calibration.curves import (
+from calibration.evaluate import Evaluation, Interval
+from calibration.reject import RejectAt, Separation, acceptance_score, coverage_intervals, reject_at, separations
+from calibration.reports.absent import Absent
+from calibration.reports.curves import (
     Calibration,
     CoverageCurve,
     RocCurve,
@@ -26,12 +28,10 @@ from calibration.curves import (
     coverage_curve,
     roc_curves,
 )
-from calibration.embedding import Embedding, embedding_from_features
-from calibration.evaluate import Evaluation, Interval
-from calibration.groups import GroupRow, rows_by_machine, rows_by_operator
-from calibration.mistakes import Mistake, mistakes_from_evaluation
-from calibration.others import OtherImages, other_images
-from calibration.reject import RejectAt, Separation, acceptance_score, coverage_intervals, reject_at, separations
+from calibration.reports.embedding import Embedding, embedding_from_features
+from calibration.reports.groups import GroupRow, rows_by_machine, rows_by_operator
+from calibration.reports.mistakes import Mistake, mistakes_from_evaluation
+from calibration.reports.others import OtherImages, other_images
 from calibration.score_intervals import ScoreIntervals, score_intervals
 
 
