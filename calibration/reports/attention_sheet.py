@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.evaluate import Evaluation
-from calibration.reports.canvas import new_figure, png_from_figure
+from calibration.reports.canvas import drawable, new_figure, png_from_figure
 from calibration.reports.figures import RIGHT, WRONG, credit_from_folder
 from edge.attention import overlay_from_map
 from edge.manifest import RESEARCH_USE
@@ -122,5 +122,5 @@ def _heading(evaluation: Evaluation) -> str:
     legend = (
         "Grad-CAM of the most probable plane on the network's last map; violet to orange: rising to the map's maximum."
     )
-    warnings = (evaluation.manifest.watermark, RESEARCH_USE.en, credit_from_folder(evaluation.dataset.root))
+    warnings = (drawable(evaluation.manifest.watermark or ""), RESEARCH_USE.en, credit_from_folder(evaluation.dataset.root))
     return "\n".join([f"{evaluation.name}. {legend}", *(line for line in warnings if line)])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+FIRST_CJK = 0x2E80  # first code point of the CJK blocks
 DPI = 110  # a picture of 7 inches fills a page of 50 rem
 
 
@@ -19,6 +20,11 @@ def new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def drawable(text: str) -> str:
+    """What matplotlib's own font can draw of a bilingual line: its part before the Chinese one."""
+    return "".join(letter for letter in text if ord(letter) < FIRST_CJK).strip()
 
 
 def png_from_figure(figure: Figure, dpi: int = DPI) -> bytes:

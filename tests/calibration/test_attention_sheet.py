@@ -73,7 +73,7 @@ def test_the_sheet_names_the_images_the_use_and_the_watermark(
 
     headings: list[str] = []
     monkeypatch.setattr(Figure, "suptitle", lambda _, text, **__: headings.append(text))
-    with session_with_map(bundles, watermark="SYNTHETIC phantoms") as session:
+    with session_with_map(bundles, watermark="SYNTHETIC phantoms, 合成") as session:
         evaluation = evaluated(session, planes, ROWS)
         maps = maps_from_session(session, evaluation)
     (tmp_path / "ATTRIBUTION.md").write_text("# Images: a data set, CC BY 4.0\n")
