@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from edge import __version__
-from edge.commands import classify, doctor, inspect, key, verify
+from edge.commands import classify, doctor, exam, inspect, key, verify
 from edge.commands.failure import error_from_exception
 
 OWN_COMMANDS: Mapping[str, Callable[..., None]] = {
@@ -71,7 +71,8 @@ def app_from_arguments(arguments: Sequence[str]) -> typer.Typer:
     for name, function in OWN_COMMANDS.items():
         app.command(name)(function)
     app.add_typer(key.keys, name="key")
-    if not arguments or arguments[0] not in (*OWN_COMMANDS, "key", "--version"):
+    app.add_typer(exam.exams, name="exam")
+    if not arguments or arguments[0] not in (*OWN_COMMANDS, "key", "exam", "--version"):
         _mount_others(app)
     return app
 
