@@ -13,7 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from edge.cpu import load_cpu
-from tests.bench import accuracy, kernels, latency, masking, parity, phantom, scan_forms, shapes, startup, training_step
+from tests.bench import (
+    accuracy,
+    kernels,
+    latency,
+    masking,
+    parity,
+    phantom,
+    scan_forms,
+    shapes,
+    startup,
+    store,
+    training_step,
+)
 
 PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "accuracy": accuracy.measured,
@@ -25,6 +37,7 @@ PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "kernels": kernels.measured,
     "scan_forms": scan_forms.measured,
     "shapes": shapes.measured,
+    "store": store.measured,
     "training_step": training_step.measured,
 }
 
