@@ -33,7 +33,7 @@ HEADER_ELEMENTS = (
     *("FrameTime", "FrameTimeVector", "CineRate", "RecommendedDisplayFrameRate"),
     *(name + end for name in PALETTE for end in ("Descriptor", "Data")),
     "ManufacturerModelName",  # a model is only measured on some scanners
-    "PatientID",  # for calibration/formats.py, which keeps no id
+    *("PatientID", "StudyInstanceUID"),  # for dicom_key.py, and for calibration/formats.py, which keeps no id
 )
 MAX_FRAMES = 100_000  # an hour at 28 frames/s; a header that claims more is wrong
 REGION_2D = 1  # Region Spatial Format, PS3.3 C.8.5.5.1.1
