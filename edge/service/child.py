@@ -1,0 +1,220 @@
+"""The inference child as the service sees it: frames in, outcomes out, and a new process whenever one is lost.
+
+::
+
+    spawn -> STARTING --ready--> READY --frame--> answer
+               |  failed, dead, too slow   |  dead, silent for longer than the time-out
+               '----------> WAITING <------'
+                               | backoff, see child_settings.py
+                               '--> spawn
+
+Driven by one thread. At most one frame is in the child's hands, so nothing is answered twice or out of order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from edge.errors import DeviceError, EdgeError, GateError, InputError, MachineError, TrustError, UsageError
+from edge.prediction import Prediction
+from edge.record import RecordError
+from edge.service.answer import prediction_from_json
+from edge.service.channel import ChannelClosed
+from edge.service.child_settings import HEARTBEAT_S, STABLE_S, ChildSettings, backoff_s
+from edge.service.frame import Frame
+from edge.service.process import Process, process_from_settings
+
+GOING_S = 0.3  # from the end of a channel to the end of its process; only then it is known what ended it
+ERRORS = {
+    error.exit_code: error for error in (MachineError, UsageError, InputError, DeviceError, GateError, TrustError)
+}
+
+
+class ChildState(Enum):
+    """Where the child is."""
+
+    STARTING = "starting"
+    READY = "ready"
+    WAITING = "waiting"  # dead, the next start is due later
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """What a child said when it was ready.
+
+    Attributes:
+        digest: of the bundle, hexadecimal.
+        backend: what runs the network, with its version.
+        notices: what a person must be told.
+        network: how it is kept off the network, see `edge.service.confinement`.
+    """
+
+    digest: str
+    backend: str
+    notices: tuple[str, ...]
+    network: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one frame.
+
+    Attributes:
+        prediction: the answer, or None.
+        reason: why there is none.
+        is_lost: the child died on it: another one may answer it.
+    """
+
+    prediction: Prediction | None
+    reason: str = ""
+    is_lost: bool = False
+
+
+class Child:
+    """One inference child after the other.
+
+    Attributes:
+        state: where it is.
+        readiness: of the last child that was ready; None before the first.
+        error: why the last one did not start; None after one did.
+        restarts: how often one was lost, by reason: "killed", "hung", "memory", "exited", "nonsense", "failed".
+    """
+
+    def __init__(self, settings: ChildSettings, clock: Callable[[], float]) -> None:
+        self.state = ChildState.WAITING
+        self.readiness: Readiness | None = None
+        self.error: EdgeError | None = None
+        self.restarts: Counter[str] = Counter()
+        self._settings = settings
+        self._clock = clock
+        self._process: Process | None = None
+        self._due_s = clock()
+        self._since_s = 0.0  # of the state
+        self._heard_s = 0.0
+        self._deaths = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Number of the running process."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> Readiness:
+        """Start the first child and wait for it.
+
+        Raises:
+            EdgeError: the bundle cannot be opened, or the child died or took too long.
+        """
+        while self.state is not ChildState.READY:
+            if self.state is ChildState.CLOSED:
+                raise UsageError("The inference child is closed.", "Make another one.")
+            self.tend(0.1)
+            if self.restarts:
+                cure = "Run edge verify on the bundle; look at memory and system log."
+                raise self.error or MachineError(f"The inference process ended: {next(iter(self.restarts))}.", cure)
+        assert self.readiness is not None
+        return self.readiness
+
+    def tend(self, wait_s: float) -> None:
+        """Spawn, hear and bury as is due.
+
+        Args:
+            wait_s: at most so long, while a child is starting or waited for.
+        """
+        now_s = self._clock()
+        if self.state is ChildState.WAITING and now_s >= self._due_s:
+            self._process = process_from_settings(self._settings)
+            self.state, self._since_s = ChildState.STARTING, now_s
+        if self.state is ChildState.STARTING:
+            self._hear_start(wait_s)
+        elif self.state is ChildState.READY and now_s - self._heard_s > HEARTBEAT_S:
+            self._ask({"kind": "ping"}, self._settings.frame_timeout_s, "pong")
+
+    def classify(self, frame: Frame) -> Outcome:
+        """Answer one frame, or say why not; the child must be ready."""
+        pixels, process = frame.pixels, self._process
+        if process is None or self.state is not ChildState.READY:
+            return Outcome(None, "no child", is_lost=True)
+        if pixels.ndim < 2 or pixels.dtype != np.uint8 or not 0 < pixels.nbytes <= process.memory.size_bytes:
+            return Outcome(
+                None, f"No frame of at most {process.memory.size_bytes} bytes: {pixels.shape}, {pixels.dtype}."
+            )
+        process.memory.write(pixels)
+        request = {"kind": "frame", "sequence": frame.sequence, "shape": list(pixels.shape)}
+        reply = self._ask(request, self._settings.timeout_s(pixels.shape[0] * pixels.shape[1]), "answer", "refused")
+        if reply is None:
+            return Outcome(None, "The inference process was lost on this frame.", is_lost=True)
+        try:
+            if reply["sequence"] != frame.sequence:
+                raise RecordError("an answer to another frame")
+            if reply["kind"] == "refused":
+                return Outcome(None, str(reply["cause"]))
+            return Outcome(prediction_from_json(reply["prediction"]))
+        except (RecordError, KeyError):
+            self._bury("nonsense")
+            return Outcome(None, "The inference process answered nonsense.", is_lost=True)
+
+    def close(self) -> None:
+        """End the child for good."""
+        if self._process is not None:
+            self._process.end()
+            self._process = None
+        self.state = ChildState.CLOSED
+
+    def _ask(self, request: Mapping[str, Any], timeout_s: float, *kinds: str) -> Mapping[str, Any] | None:
+        """The reply; None where the child was lost instead."""
+        assert self._process is not None
+        channel = self._process.channel
+        try:
+            channel.send(request)
+            reply = channel.receive(timeout_s)
+        except ChannelClosed:
+            self._bury()
+            return None
+        if reply is None or reply.get("kind") not in kinds:
+            self._bury("hung" if reply is None else "nonsense")
+            return None
+        self._heard_s = self._clock()
+        return reply
+
+    def _hear_start(self, wait_s: float) -> None:
+        assert self._process is not None
+        try:
+            message = self._process.channel.receive(wait_s)
+        except ChannelClosed:
+            self._bury()
+            return
+        now_s = self._clock()
+        if message is None:
+            if now_s - self._since_s > self._settings.start_timeout_s:
+                self._bury("hung")
+        elif message.get("kind") == "ready":
+            self.readiness = _readiness_from_message(message)
+            self.error = None
+            self.state, self._since_s, self._heard_s = ChildState.READY, now_s, now_s
+        else:
+            error = ERRORS.get(message.get("exit_code", 1), MachineError)
+            self.error = error(str(message.get("cause")), str(message.get("cure")))
+            self._bury("failed")
+
+    def _bury(self, reason: str | None = None) -> None:
+        """Count a death, and set when the next start is due."""
+        assert self._process is not None
+        found, self._process = self._process.end(0.0 if reason else GOING_S), None
+        self.restarts[reason or found] += 1
+        now_s = self._clock()
+        was_stable = self.state is ChildState.READY and now_s - self._since_s > STABLE_S
+        self._deaths = 1 if was_stable else self._deaths + 1
+        self.state, self._since_s = ChildState.WAITING, now_s
+        self._due_s = now_s + backoff_s(self._deaths)
+
+
+def _readiness_from_message(message: Mapping[str, Any]) -> Readiness:
+    notices = tuple(str(notice) for notice in message.get("notices", ()))
+    return Readiness(str(message.get("digest")), str(message.get("backend")), notices, str(message.get("network")))

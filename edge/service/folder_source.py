@@ -1,0 +1,87 @@
+"""A folder of images, DICOM files and videos as a source, in path order.
+
+A single picture is a still and never dropped; the frames of a clip come at its own rate, and the newest wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from edge.errors import ImageError, UsageError
+from edge.exam_keys import ExamKey
+from edge.service.frame import Frame
+from edge.service.source_options import SourceOptions
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """Every picture of a folder once.
+
+    A file that cannot be read is passed over; where not one could be, the first one's error ends the source.
+
+    Attributes:
+        folder: a folder, or one file.
+        options: pace and clock.
+    """
+
+    folder: Path
+    options: SourceOptions
+    kind: str = "folder"
+    is_live: bool = False
+    reopens: bool = False
+
+    def __enter__(self) -> FolderSource:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing stays open between two files."""
+
+    def frames(self) -> Iterator[Frame]:
+        """Every picture of every file, the files `pause_s` apart unless fast.
+
+        Raises:
+            ImageError: there is no picture, or none could be read.
+        """
+        from edge.sources.images import files_from_path, frames_from_file
+
+        count, first_error = 0, None
+        for file in files_from_path(self.folder):
+            start_s = self.options.clock() + (self.options.pause_s if count else 0.0)
+            try:
+                key = _key_from_file(file)
+                for picture in frames_from_file(file):
+                    self.options.wait_until(start_s + (picture.time_ms or 0.0) / 1e3)
+                    now_s, is_still = self.options.clock(), picture.time_ms is None
+                    yield Frame(picture.pixels, count, now_s, self.kind, key, is_still, machine=picture.machine)
+                    count += 1
+            except ImageError as error:
+                first_error = first_error or error
+        if count == 0 and first_error is not None:
+            raise first_error
+
+
+def _key_from_file(file: Path) -> ExamKey | None:
+    """Patient and study of a DICOM file; None for others, which tell nothing."""
+    from edge.sources.dicom_key import key_from_dicom
+    from edge.sources.images import kind_from_file
+
+    return key_from_dicom(file) if kind_from_file(file) == "dicom" else None
+
+
+def open_folder_source(where: str, options: SourceOptions) -> FolderSource:
+    """`folder:PATH`.
+
+    Raises:
+        UsageError: no path was given.
+        ImageError: nothing is there.
+    """
+    if not where:
+        raise UsageError("The source 'folder' needs a path.", "Write folder:PATH.")
+    if not Path(where).exists():
+        raise ImageError(f"{where} is not there.", "Correct the path of the source.")
+    return FolderSource(Path(where), options)

@@ -1,0 +1,47 @@
+"""One picture on its way through the service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge.exam_keys import ExamKey
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture; nobody writes to its pixels after it was made.
+
+    Attributes:
+        pixels: (H,W) gray or (H,W,3) RGB, 0..255; personal data where the source does not cut to the tissue.
+        sequence: its number in this run of the service, from 0; the reader gives it.
+        captured_s: monotonic clock, seconds, when the box had it; ages and latencies count from here.
+        source: kind of the source, e.g. "camera"; never a path, which may hold a name.
+        key: patient and study, where the source tells; None for a video grabber.
+        is_still: somebody sent this very picture (a DICOM store, an image file): never dropped.
+        is_freeze: the freeze key was pressed on it: never dropped.
+        machine: scanner model, where the source tells; else empty.
+    """
+
+    pixels: NDArray[np.uint8]
+    sequence: int
+    captured_s: float
+    source: str
+    key: ExamKey | None = None
+    is_still: bool = False
+    is_freeze: bool = False
+    machine: str = ""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it may not be dropped for a newer one."""
+        return self.is_still or self.is_freeze
+
+    def age_s(self, now_s: float) -> float:
+        """Seconds since it was captured."""
+        return now_s - self.captured_s

@@ -1,0 +1,45 @@
+"""Where results go besides the page: a cart's lamp, a DICOM outbox. A text like `cart:/dev/ttyACM0` in, a sink out.
+
+`NAME:WHERE` is an entry point of the group "edge.sinks": function(where) -> Sink. The runtime has none of its own.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Protocol
+
+from edge.service.answer import Answer
+from edge.service.plugins import factory_from_text
+from edge.service.status import Status
+
+ENTRY_POINTS = "edge.sinks"
+
+
+class Sink(Protocol):
+    """A context manager that takes results; called in the pump's thread, so it must return at once and never raise."""
+
+    def __enter__(self) -> Sink: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def take_answer(self, answer: Answer) -> None:
+        """A frame was answered; latest wins, the sink keeps what it cannot send yet."""
+        ...
+
+    def take_status(self, status: Status) -> None:
+        """The service's state, at every change and each second."""
+        ...
+
+
+def open_sink(text: str) -> Sink:
+    """Make a sink.
+
+    Raises:
+        UsageError: no sink has that name.
+        DeviceError: a package that it needs is not installed.
+    """
+    factory, where = factory_from_text(text, "sink", {}, ENTRY_POINTS)
+    sink: Sink = factory(where)
+    return sink

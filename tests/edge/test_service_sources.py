@@ -1,0 +1,243 @@
+"""Sources by name: folder, video, pipe, camera, other packages'; driven by the reader."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from edge.errors import DeviceError, EdgeError, ImageError, UsageError
+from edge.exam_keys import ExamKey
+from edge.service import plugins
+from edge.service.camera_source import CameraSource
+from edge.service.frame import Frame
+from edge.service.newest import Newest
+from edge.service.reader import Reader
+from edge.service.signal_state import Signal
+from edge.service.sink import open_sink
+from edge.service.source import open_source
+from edge.service.source_options import SourceOptions
+from edge.service.video_source import VideoSource
+
+FAST = SourceOptions(fast=True)
+Tissue = Callable[[int], NDArray[np.uint8]]
+
+
+def video(path: Path, frames: int = 10, format: str | None = None) -> Path:
+    av = pytest.importorskip("av", reason="PyAV is not installed")
+    with av.open(str(path), "w", format=format) as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index in range(frames):
+            pixels = np.random.default_rng(index).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def simulated(pause_s: float = 1.0) -> SourceOptions:
+    """A clock that only sleeping moves, from 100 s on."""
+    now = [100.0]
+    return SourceOptions(
+        pause_s=pause_s, clock=lambda: now[0], sleep=lambda seconds: now.__setitem__(0, now[0] + seconds)
+    )
+
+
+def dicom(path: Path, patient: str, study: str) -> None:
+    """A DICOM still with a patient and a study."""
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import UID, ExplicitVRLittleEndian, UltrasoundImageStorage
+
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, UltrasoundImageStorage
+    meta.MediaStorageSOPInstanceUID = UID("1.2.3")
+    header = FileDataset(path, {}, file_meta=meta, preamble=b"\0" * 128)
+    header.SOPClassUID, header.SOPInstanceUID = UltrasoundImageStorage, UID("1.2.3")
+    header.PatientID, header.StudyInstanceUID, header.PatientName = patient, UID(study), "Doe^Jane"
+    header.Rows = header.Columns = 64
+    header.SamplesPerPixel, header.PhotometricInterpretation, header.PixelRepresentation = 1, "MONOCHROME2", 0
+    header.BitsAllocated, header.BitsStored, header.HighBit = 8, 8, 7
+    header.PixelData = bytes(64 * 64)
+    header.save_as(path, enforce_file_format=True)
+
+
+def drive(source: Any, box: Newest | None = None) -> tuple[Reader, Newest]:
+    box = box or Newest()
+    reader = Reader(lambda: source, box, time.monotonic)
+    reader.start()
+    return reader, box
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 5) -> float:
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < seconds, "it did not happen"
+        time.sleep(0.01)
+    return time.monotonic() - started
+
+
+def test_a_folder_gives_its_pictures_as_stills_and_passes_over_a_damaged_one(tmp_path: Path, tissue: Tissue) -> None:
+    for name in ("b", "a", "c"):
+        Image.fromarray(tissue(0)).save(tmp_path / f"{name}.png")
+    (tmp_path / "b.png").write_bytes((tmp_path / "b.png").read_bytes()[:60])
+    with open_source(f"folder:{tmp_path}", FAST) as source:
+        frames = list(source.frames())
+    assert [(frame.sequence, frame.is_still, frame.source) for frame in frames] == [
+        (0, True, "folder"),
+        (1, True, "folder"),
+    ]
+
+
+def test_a_folder_without_a_readable_picture_says_why(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(ImageError):
+        list(open_source(f"folder:{tmp_path}", FAST).frames())
+
+
+def test_a_slideshow_pauses_between_pictures(tmp_path: Path, tissue: Tissue) -> None:
+    for name in "abc":
+        Image.fromarray(tissue(0)).save(tmp_path / f"{name}.png")
+    frames = list(open_source(f"folder:{tmp_path}", simulated(pause_s=1.5)).frames())
+    assert [frame.captured_s for frame in frames] == pytest.approx([100, 101.5, 103])
+
+
+def test_a_clip_in_a_folder_comes_at_its_own_rate_and_is_no_still(tmp_path: Path, tissue: Tissue) -> None:
+    Image.fromarray(tissue(0)).save(tmp_path / "a.png")
+    video(tmp_path / "b.mp4")
+    frames = list(open_source(f"folder:{tmp_path}", simulated(pause_s=1.5)).frames())
+    assert [frame.is_kept for frame in frames] == [True, *[False] * 10]
+    assert frames[-1].captured_s == pytest.approx(101.5 + 0.36, abs=2e-3)
+
+
+def test_dicom_files_bring_patient_and_study(tmp_path: Path) -> None:
+    for name, patient, study in (("a", "P1", "1.2.3"), ("b", "P2 ", "1.2.4"), ("c", "", "")):
+        dicom(tmp_path / f"{name}.dcm", patient, study)
+    frames = list(open_source(f"folder:{tmp_path}", FAST).frames())
+    assert [frame.key for frame in frames] == [ExamKey("P1", "1.2.3"), ExamKey("P2", "1.2.4"), None]
+    assert [frame.is_still for frame in frames] == [True] * 3
+
+
+def test_a_video_comes_at_its_own_rate(tmp_path: Path) -> None:
+    frames = list(open_source(f"video:{video(tmp_path / 'a.mp4')}", simulated()).frames())
+    assert [frame.captured_s for frame in frames] == pytest.approx([100 + 0.04 * i for i in range(10)], abs=2e-3)
+    assert not any(frame.is_kept for frame in frames)
+
+
+def test_a_fast_video_does_not_wait(tmp_path: Path) -> None:
+    options = SourceOptions(fast=True, sleep=lambda _: pytest.fail("it waited"))
+    assert len(list(open_source(f"video:{video(tmp_path / 'a.mp4')}", options).frames())) == 10
+
+
+def test_a_pipe_that_stalls_is_a_lost_signal_within_half_a_second(tmp_path: Path) -> None:
+    data = video(tmp_path / "a.ts", frames=200, format="mpegts").read_bytes()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader, box = drive(open_source(f"video:{pipe}", FAST))
+    with pipe.open("wb", buffering=0) as writer:
+        threading.Thread(target=writer.write, args=(data[: len(data) // 2],), daemon=True).start()
+        wait_for(lambda: box.counts.frames > 0)
+        wait_for(lambda: reader.state(time.monotonic()) is Signal.LOST, seconds=1.5)
+        count = box.counts.frames
+        writer.write(data[len(data) // 2 :])
+        wait_for(lambda: box.counts.frames > count)
+    wait_for(lambda: reader.state(time.monotonic()) is Signal.ENDED)
+    reader.close()
+
+
+@pytest.mark.parametrize("device", ["/dev/video97", "/dev"])
+def test_a_camera_that_is_not_there_names_the_cure(device: str) -> None:
+    with pytest.raises(DeviceError, match="no camera") as caught:
+        open_source(f"camera:{device}", FAST)
+    assert "camera:/dev/video" in caught.value.cure
+
+
+def test_a_device_that_is_no_camera_is_refused() -> None:
+    pytest.importorskip("av", reason="PyAV is not installed")
+    with pytest.raises(DeviceError, match="gives no picture"):
+        list(open_source("camera:/dev/null", FAST).frames())
+
+
+def test_a_camera_that_is_unplugged_is_lost_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugged = threading.Event()
+    plugged.set()
+
+    def pictures(device: Path) -> Iterator[NDArray[np.uint8]]:
+        rng = np.random.default_rng(0)
+        while plugged.is_set():
+            yield rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)
+            time.sleep(0.02)
+        raise DeviceError(f"The camera {device} gives no picture.", "Plug it in.")
+
+    monkeypatch.setattr("edge.service.reader.REOPEN_S", 0.05)
+    reader, box = drive(CameraSource(Path("/dev/video0"), FAST, pictures))
+    wait_for(lambda: box.counts.frames > 2)
+    assert reader.state(time.monotonic()) is Signal.RUNNING
+    plugged.clear()
+    assert wait_for(lambda: reader.state(time.monotonic()) is Signal.LOST) < 0.5
+    assert reader.error is not None
+    plugged.set()
+    wait_for(lambda: reader.state(time.monotonic()) is Signal.RUNNING)
+    last, frame = box.counts.frames, box.take(1)
+    assert frame is not None
+    assert frame.sequence >= last - 1
+    reader.close()
+    assert reader.state(time.monotonic()) is Signal.ENDED
+
+
+def test_a_mistake_in_a_source_ends_it_with_an_error_and_not_the_service() -> None:
+    class Broken(VideoSource):
+        def frames(self) -> Iterator[Frame]:
+            raise ZeroDivisionError
+
+    reader, _ = drive(Broken(Path("a.mp4"), FAST))
+    wait_for(lambda: reader.state(time.monotonic()) is Signal.ENDED)
+    assert isinstance(reader.error, EdgeError)
+
+
+@pytest.mark.parametrize("text", ["", "tape:x", "folder", "video:"])
+def test_a_source_that_cannot_be_meant_is_a_usage_error(text: str) -> None:
+    with pytest.raises(UsageError):
+        open_source(text, FAST)
+
+
+@pytest.mark.parametrize("text", ["folder:/nowhere", "video:/nowhere/a.mp4"])
+def test_a_place_that_is_not_there_is_told(text: str) -> None:
+    with pytest.raises(ImageError, match="is not there"):
+        open_source(text, FAST)
+
+
+def made_here(where: str, *options: object) -> tuple[str, tuple[object, ...]]:
+    """What an entry point of these tests makes."""
+    return where, options
+
+
+@pytest.mark.parametrize(
+    ("group", "opened"),
+    [("edge.frame_sources", lambda text: open_source(text, FAST)), ("edge.sinks", open_sink)],
+)
+def test_another_package_adds_sources_and_sinks(
+    group: str, opened: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Point(EntryPoint):
+        def load(self) -> Any:
+            if self.name == "broken":
+                raise ModuleNotFoundError("No module", name="pynetdicom")
+            return made_here
+
+    points = [Point(name, "anything", group) for name in ("dicom", "broken")]
+    monkeypatch.setattr(plugins, "entry_points", lambda group: points)
+    assert opened("dicom:0.0.0.0:11112")[0] == "0.0.0.0:11112"
+    with pytest.raises(UsageError, match="'tape'") as caught:
+        opened("tape:1")
+    assert "dicom" in caught.value.cure
+    with pytest.raises(DeviceError, match="pynetdicom"):
+        opened("broken:1")
