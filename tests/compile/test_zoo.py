@@ -59,7 +59,7 @@ def test_drop_path_reaches_the_blocks(name: str) -> None:
 
 
 def test_every_name_is_told() -> None:
-    assert len(set(model_names())) == len(model_names()) == 19
+    assert len(set(model_names())) == len(model_names()) == 22
 
 
 def test_unknown_name_is_answered_with_the_nearest() -> None:
@@ -68,7 +68,7 @@ def test_unknown_name_is_answered_with_the_nearest() -> None:
     assert "vmamba_t" not in refusal.value.cure
 
 
-@pytest.mark.parametrize("name", ["mspanet", "efficientnet_b0_attention"])
+@pytest.mark.parametrize("name", ["mspanet", "efficientnet_b0_attention", "efficientnet_lite0", "sononet16"])
 def test_a_comparator_goes_through_its_file_and_onnx_unchanged(name: str, tmp_path: Path) -> None:
     spec = ModelSpec(name, ("a", "b", "c"), preprocess=Preprocess(size_px=64))
     torch.manual_seed(0)
