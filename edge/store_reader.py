@@ -236,7 +236,7 @@ def open_reader(path: Path, vault: Vault | None = None) -> Iterator[ExamReader]:
 
 def no_store(path: Path) -> UsageError:
     """The error of a path where no store lies."""
-    return UsageError(f"There is no exam store {path}.", "Record an exam first: edge serve BUNDLE.")
+    return UsageError(f"There is no exam store {path}.", "Name the store with --store, or record an exam first.")
 
 
 def no_exam(exam: str) -> UsageError:
