@@ -20,6 +20,8 @@ from edge.preprocess import Preprocess
 from tests.compile.training_cases import HELD_OUT_ROWS, RECIPE, ROWS, dataset_of, short, silent
 from tests.conftest import Command
 
+FLOAT = ("--precision", "fp32", "--no-native", "--no-gate")
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Dataset]:
@@ -40,6 +42,35 @@ def test_a_student_is_trained_from_a_table_to_weights_that_describe_themselves(
     assert info.spec.preprocess == Preprocess(size_px=32)
     assert info.spec.parameters == sum(parameter.numel() for parameter in model.parameters())
     assert set(artifact.made_from) == {"dataset", "recipe"}
+    assert not info.spec.synthetic
+
+
+def is_synthetic(weights: Path) -> bool:
+    spec = teacher_from_checkpoint(weights)[1].spec
+    return spec is not None and spec.synthetic
+
+
+def test_whoever_learned_from_a_phantom_is_synthetic_and_so_is_whoever_goes_on_from_there(
+    data: tuple[Dataset, Dataset], tmp_path: Path
+) -> None:
+    dataset, held_out = data
+    phantoms = replace(dataset, samples=(replace(dataset.samples[0], dataset="phantom"), *dataset.samples[1:]))
+    first = student_from_dataset(phantoms, held_out, short(), tmp_path / "a", tmp_path / "a.safetensors", silent)
+    further = student_from_dataset(
+        *data, short(), tmp_path / "b", tmp_path / "b.safetensors", silent, initial=str(first.path)
+    )
+    assert is_synthetic(first.path) and is_synthetic(further.path)
+
+
+def test_a_bundle_measured_on_phantoms_is_watermarked(tmp_path: Path, edge: Command) -> None:
+    rows = [(f"{i}.png", "femur", "test", f"p{i}", "") for i in range(3)]
+    root = dataset_of(tmp_path / "images", rows).root
+    lines = (root / "labels.csv").read_text().splitlines()
+    (root / "labels.csv").write_text("\n".join([f"{lines[0]},dataset", *(f"{line},phantom" for line in lines[1:])]))
+    done = edge("compile", "edge_n", "-o", tmp_path / "n.edge", *FLOAT, "--gate-data", root / "labels.csv")
+    assert done.code == 0, done.err
+    assert "SYNTHETIC" in done.out + done.err
+    assert "SYNTHETIC" in edge("inspect", tmp_path / "n.edge").out
 
 
 def test_held_out_images_without_a_trained_label_are_refused(data: tuple[Dataset, Dataset], tmp_path: Path) -> None:
@@ -49,7 +80,7 @@ def test_held_out_images_without_a_trained_label_are_refused(data: tuple[Dataset
         student_from_dataset(dataset, strangers, RECIPE, tmp_path, tmp_path / "student.safetensors", silent)
 
 
-def test_progress_is_notreported_dataset_on_test_images_where_there_are_others(data: tuple[Dataset, Dataset]) -> None:
+def test_progress_is_not_reported_on_test_images_where_there_are_others(data: tuple[Dataset, Dataset]) -> None:
     _, held_out = data
     assert len(reported_dataset(held_out, RECIPE).samples) == 3
     mixed = replace(held_out, samples=(replace(held_out.samples[0], split="val"), *held_out.samples[1:]))
