@@ -79,7 +79,7 @@ def done(training: Training, arguments: argparse.Namespace) -> dict[str, Any]:
     if training.by:
         edge(command)
         figures = json.loads((weights / "crossval.json").read_text("utf-8"))
-        return {**facts, "commands": typed(commands), "crossval": figures}
+        return {**facts, "commands": typed(commands, arguments), "crossval": figures}
     if not weights.is_file():
         edge(command)
     for precision in PRECISIONS:
@@ -90,16 +90,20 @@ def done(training: Training, arguments: argparse.Namespace) -> dict[str, Any]:
     log = read_records(arguments.work / "work" / f"train-{training.name}")
     return {
         **facts,
-        "commands": typed(commands),
+        "commands": typed(commands, arguments),
         "hours": round(sum(line["seconds"] for line in log) / 3600, 2),
         "held_out": {name: log[-1][name] for name in ("accuracy", "macro_f1")},
         "weights_sha256": sha256_from_file(weights),
     }
 
 
-def typed(commands: list[list[str]]) -> list[str]:
-    """Commands as a person types them."""
-    return [" ".join(["edge", *words]) for words in commands]
+def typed(commands: list[list[str]], arguments: argparse.Namespace) -> list[str]:
+    """Commands as a person types them, without this machine's folders."""
+    names = {str(arguments.work): "STUDY", str(arguments.data): "LABELS.csv", str(arguments.sononet): "SONONET16"}
+    lines = [" ".join(["edge", *words]) for words in commands]
+    for path, name in names.items():
+        lines = [line.replace(path, name) for line in lines]
+    return lines
 
 
 def edge(words: list[str]) -> None:
