@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -15,6 +16,7 @@ from edge.errors import UsageError
 
 if TYPE_CHECKING:
     from compile.training.recipe import Distillation, Recipe
+    from compile.training.workers import Workers
 
 MODEL = Annotated[str, typer.Argument(help="Zoo name, e.g. edge_n.")]
 DATA = Annotated[Path, typer.Option("--data", help="Images: a LABELS.csv, or a folder in a known layout.")]
@@ -48,6 +50,7 @@ UNLABELLED = Annotated[
     Optional[list[Path]], typer.Option("--unlabelled", help="More images for the teachers only; may be repeated.")
 ]
 
+Progress = Callable[[str, float], None]
 FEATURES = 0.5  # weight of the stage maps where a teacher has them
 AS_POSSIBLE = -1.0  # stands for a feature weight that was not given
 TEMPERATURES = {"kd": 2.0, "dkd": 2.0, "dist": 1.0}
@@ -192,19 +195,31 @@ def recipe_from_options(
     return checked_recipe(replace(recipe, **chosen))
 
 
+@contextlib.contextmanager
+def training_machine(quiet: bool) -> Iterator[tuple[Workers, Progress]]:
+    """The processes of the run with the native scan, and what they report to."""
+    from compile.kernels.torch_machine import scan_from_machine
+    from compile.kernels.torch_scan import use_native
+    from compile.training.workers import workers_from_environment
+    from edge.commands.progress import progress_bar
+    from edge.files import cache_from_environment
+
+    with contextlib.ExitStack() as stack:
+        workers = stack.enter_context(workers_from_environment(os.environ))
+        progress = stack.enter_context(progress_bar(quiet or not workers.writes))
+        scan = scan_from_machine(cache_from_environment(os.environ), os.environ.get("CXX", ""), progress)
+        stack.enter_context(use_native(scan))
+        yield workers, progress
+
+
 def _run(recipe: Recipe, sources: Sources, output: Path, work: Path | None, threads: int | None, as_json: bool) -> None:
     import torch
 
     from calibration.samples_set import checked_dataset, dataset_with_splits, held_out_dataset
-    from compile.kernels.torch_machine import scan_from_machine
-    from compile.kernels.torch_scan import use_native
     from compile.training.recipe import NOT_STANDARD
     from compile.training.recipe_file import checked_recipe
     from compile.training.student import student_from_dataset
     from compile.training.teachers import teacher_from_text
-    from compile.training.workers import workers_from_environment
-    from edge.commands.progress import progress_bar
-    from edge.files import cache_from_environment
 
     if output.suffix != ".safetensors":
         raise UsageError(f"The output {output} is not named NAME.safetensors.", "Give -o NAME.safetensors.")
@@ -214,11 +229,7 @@ def _run(recipe: Recipe, sources: Sources, output: Path, work: Path | None, thre
     teachers = [teacher_from_text(name, (*recipe.labels, NOT_STANDARD)) for name in sources.teachers]
     if recipe.distillation is not None:
         recipe = checked_recipe(replace(recipe, distillation=distillation_with_teachers(recipe.distillation, teachers)))
-    with contextlib.ExitStack() as stack:
-        workers = stack.enter_context(workers_from_environment(os.environ))
-        progress = stack.enter_context(progress_bar(as_json or not workers.writes))
-        scan = scan_from_machine(cache_from_environment(os.environ), os.environ.get("CXX", ""), progress)
-        stack.enter_context(use_native(scan))
+    with training_machine(as_json) as (workers, progress):
         dataset = dataset_with_splits(sources.data)
         more = [checked_dataset(path) for path in sources.unlabelled]
         held = held_out_dataset(sources.held_out, dataset)

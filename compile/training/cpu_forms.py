@@ -1,10 +1,9 @@
-"""A model on a CPU -> the same model with faster backward passes of three layers, for as long as it is trained.
+"""A model on a CPU -> the same model with faster backward passes of two layers, for as long as it is trained.
 
 ::
 
     depthwise convolution, wide or with a stride: forward as autocast wants it, gradients in float32
     timm's global response normalization:         one pass each way in the map's own type, statistics in float32
-    timm's squeeze and excitation:                the mean's gradient in the map's own layout
 
 torch 2.13 computes these gradients of bfloat16 maps 3 to 50 times slower. Parameters and their names stay.
 """
@@ -20,10 +19,6 @@ import torch
 from torch import Tensor, nn
 
 NARROW_PX = 3  # kernels up to this side are as fast in bfloat16 where they have no stride
-EXCITATIONS = {  # timm's names of the layers between mean and gate
-    "SqueezeExcite": ("conv_reduce", "act1", "conv_expand"),
-    "SEModule": ("fc1", "bn", "act", "fc2"),
-}
 
 
 @contextmanager
@@ -48,8 +43,6 @@ def _form(module: nn.Module) -> Any:
     """The faster form of a layer's `forward`; None where there is none."""
     if type(module).__name__ == "GlobalResponseNorm":  # timm's, which is imported with its networks only
         return _normalized if module.channel_dim == -1 else None
-    if type(module).__name__ in EXCITATIONS:
-        return _excited if not getattr(module, "add_maxpool", False) else None
     if type(module) is not nn.Conv2d or module.padding_mode != "zeros" or isinstance(module.padding, str):
         return None
     depthwise = module.groups == module.in_channels == module.out_channels > 1
@@ -73,28 +66,6 @@ def _normalized(norm: Any, x: Tensor) -> Tensor:
         y: Tensor = type(norm).forward(norm, x)
         return y
     return _ResponseNorm.apply(x, norm.weight, norm.bias, norm.eps)  # type: ignore[no-untyped-call,no-any-return]
-
-
-def _excited(excitation: Any, x: Tensor) -> Tensor:
-    weights = _Mean.apply(x)  # type: ignore[no-untyped-call]
-    for name in EXCITATIONS[type(excitation).__name__]:
-        weights = getattr(excitation, name)(weights)
-    y: Tensor = x * excitation.gate(weights)
-    return y
-
-
-class _Mean(torch.autograd.Function):
-    """Mean of each map, (B,C,H,W) -> (B,C,1,1)."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return x.mean((2, 3), keepdim=True)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        return torch.empty_like(x).copy_(grad / (x.shape[2] * x.shape[3]))
 
 
 class _Depthwise(torch.autograd.Function):

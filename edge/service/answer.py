@@ -14,8 +14,6 @@ from edge.prediction import Prediction
 from edge.record import RecordError, json_from_record
 from edge.service.frame import Frame
 
-STALE_S = 2.0  # a result older than this is no result: the page and the lamp say "AI off" (bridge facts, cart link)
-
 
 @dataclass(frozen=True, eq=False)
 class Answer:

@@ -14,7 +14,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from edge.service.answer import STALE_S, Answer
+from edge.exam_watch import AI_OFF_S
+from edge.service.answer import Answer
 from edge.service.child import Child, ChildState
 from edge.service.counters import Counters, Window
 from edge.service.frame import Frame
@@ -87,7 +88,7 @@ class Pump:
         frame = self._again or self._newest.take(wait_s)
         if frame is None:
             return
-        if not frame.is_kept and frame.age_s(self._clock()) > STALE_S:
+        if not frame.is_kept and frame.age_s(self._clock()) > AI_OFF_S:
             self._own = replace(self._own, stale=self._own.stale + 1)
             return
         self._answer(frame)
@@ -99,7 +100,7 @@ class Pump:
         Returns:
             The frame that will be answered; None where there is no fresh one or the queue is full: say so to the user.
         """
-        return self._newest.freeze(self._clock() - STALE_S)
+        return self._newest.freeze(self._clock() - AI_OFF_S)
 
     def status(self) -> Status:
         """The state now; any thread."""
@@ -149,4 +150,4 @@ class Pump:
             self._on_status(self.status())
 
     def _is_on(self, now_s: float) -> bool:
-        return self._answered is not None and self._answered.age_s(now_s) <= STALE_S
+        return self._answered is not None and self._answered.age_s(now_s) <= AI_OFF_S

@@ -16,7 +16,7 @@ class Status:
     Attributes:
         signal: of the source.
         source: its kind.
-        ai_on: the last answer is of a frame younger than `answer.STALE_S`; else every view says "AI off".
+        ai_on: the last answer is of a frame younger than `exam_watch.AI_OFF_S`; else every view says "AI off".
         age_s: of the last answered frame; None before the first.
         child: where the inference child is.
         readiness: what it said when it was ready.

@@ -77,19 +77,6 @@ def test_a_response_normalization_and_its_gradients_are_those_of_timm_in_float32
         assert_near(results(norm, x, reduced=False), exact, 0.0)
 
 
-@pytest.mark.parametrize(
-    ("name", "block"), [("efficientnet_b0", "blocks.1.0.se"), ("repvit_m1_0", "stages.0.blocks.0.se")]
-)
-def test_an_excitation_and_its_gradients_are_those_of_timm(name: str, block: str) -> None:
-    torch.manual_seed(0)
-    excitation = Comparator(name, 2).net.get_submodule(block)
-    x = torch.randn(3, 96 if name == "efficientnet_b0" else 56, 6, 5).contiguous(memory_format=torch.channels_last)
-    exact = results(excitation, x, reduced=False)
-    with cpu_forms(excitation, CPU):
-        assert "forward" in excitation.__dict__
-        assert_near(results(excitation, x, reduced=False), exact, 1e-5)
-
-
 def test_other_layers_and_other_devices_keep_their_forms() -> None:
     layers = [nn.Conv2d(4, 4, 3, groups=4), nn.Conv2d(4, 4, 5), nn.Conv2d(4, 8, 5, groups=4)]
     layers += [nn.Conv2d(4, 4, 5, padding="same", groups=4), nn.Conv2d(4, 4, 5, groups=4, padding_mode="reflect")]

@@ -17,8 +17,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from edge.exam_watch import AI_OFF_S
 from edge.keyring import Keyring
-from edge.service.answer import STALE_S, Answer
+from edge.service.answer import Answer
 from edge.service.child import Child, ChildState
 from edge.service.child_settings import ChildSettings
 from edge.service.frame import Frame
@@ -137,7 +138,7 @@ def test_answers_come_in_order_with_the_age_of_their_frame(service: Make, script
     sequences = [answer.frame.sequence for answer in one.answers]
     assert sequences == sorted(set(sequences))
     assert all(answer.prediction and answer.prediction.plane == "femur" for answer in one.answers)
-    assert all(0 <= answer.age_s < STALE_S for answer in one.answers)
+    assert all(0 <= answer.age_s < AI_OFF_S for answer in one.answers)
     status = one.pump.status()
     assert (status.ai_on, status.child, status.signal) == (True, ChildState.READY, Signal.RUNNING)
     assert status.counters.answered == len(one.answers)
@@ -202,7 +203,7 @@ def test_a_result_older_than_two_seconds_is_ai_off_however_alive_the_child(
     script.running.clear()
     one.until(lambda: one.pump.status().signal is Signal.LOST)
     assert one.pump.status().ai_on
-    clock.ahead_s += STALE_S
+    clock.ahead_s += AI_OFF_S
     one.pump.step(0)
     status = one.statuses[-1]
     assert (status.ai_on, status.child) == (False, ChildState.READY)
@@ -227,7 +228,7 @@ def test_a_live_frame_that_grew_old_while_the_child_was_away_is_not_answered(
     time.sleep(0.1)
     script.running.clear()
     time.sleep(0.1)
-    clock.ahead_s += STALE_S + 1
+    clock.ahead_s += AI_OFF_S + 1
     one.until(lambda: one.pump.status().counters.stale == 1)
     assert one.answers == []
 
@@ -246,7 +247,7 @@ def test_the_freeze_key_is_refused_where_no_fresh_frame_is(service: Make, script
     one.until(lambda: bool(one.answers))
     script.running.clear()
     time.sleep(0.1)
-    clock.ahead_s += STALE_S + 0.1
+    clock.ahead_s += AI_OFF_S + 0.1
     assert one.pump.freeze() is None
 
 

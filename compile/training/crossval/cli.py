@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -34,8 +32,8 @@ from compile.training.cli import (
     distillation_from_options,
     distillation_with_teachers,
     recipe_from_options,
+    training_machine,
 )
-from edge.commands.progress import progress_bar
 from edge.commands.terminal import AsJson, show_json, show_research_line, show_table
 from edge.errors import UsageError
 from edge.manifest import RESEARCH_USE
@@ -130,26 +128,10 @@ def crossval(
         made = replace(made, distillation=taught)
     more = [checked_dataset(path) for path in unlabelled or []]
     asked = _Asked(made, teacher or [], initial, more, views_folder)
-    with _machine(as_json) as (workers, progress):
+    with training_machine(as_json) as (workers, progress):
         document = _run(asked, data, output, (by, folds), numbers, only or [], cohort or [], labels, workers, progress)
     if workers.writes:
         _show(document, as_json)
-
-
-@contextlib.contextmanager
-def _machine(quiet: bool) -> Iterator[tuple[Workers, Progress]]:
-    """The processes of the run with the native scan, and what they report to."""
-    from compile.kernels.torch_machine import scan_from_machine
-    from compile.kernels.torch_scan import use_native
-    from compile.training.workers import workers_from_environment
-    from edge.files import cache_from_environment
-
-    with contextlib.ExitStack() as stack:
-        workers = stack.enter_context(workers_from_environment(os.environ))
-        progress = stack.enter_context(progress_bar(quiet or not workers.writes))
-        scan = scan_from_machine(cache_from_environment(os.environ), os.environ.get("CXX", ""), progress)
-        stack.enter_context(use_native(scan))
-        yield workers, progress
 
 
 def _run(
