@@ -7,6 +7,7 @@ EDGE := $(VENV)/bin/edge
 SCALE ?= full
 EVIDENCE ?= docs/evidence
 STUDY ?= build/study
+export ORT_DISABLE_TELEMETRY := 1 # as edge/__init__.py does, for programs that load ONNX Runtime first
 
 .PHONY: run test check evidence study pictures compat clean
 

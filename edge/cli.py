@@ -15,14 +15,17 @@ from typing import Annotated, NoReturn
 import typer
 
 from edge import __version__
-from edge.commands import classify, doctor, exam, inspect, key, verify
+from edge.commands import classify, doctor, exam, inspect, install_service, key, replay, serve, verify
 from edge.commands.failure import error_from_exception
 
 OWN_COMMANDS: Mapping[str, Callable[..., None]] = {
     "classify": classify.classify,
     "inspect": inspect.inspect,
     "verify": verify.verify,
+    "replay": replay.replay,
     "doctor": doctor.doctor,
+    "serve": serve.serve,
+    "install-service": install_service.install_service,
 }
 ENTRY_POINTS = "edge.commands"
 DEBUG_VARIABLE = "VMAMBA_EDGE_DEBUG"

@@ -71,13 +71,23 @@ def sector_from_gray(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return gray[_sector(gray)]
 
 
-def _sector(gray: NDArray[np.uint8]) -> tuple[slice, slice]:
+def box_from_gray(gray: NDArray[np.uint8]) -> tuple[slice, slice] | None:
+    """Where the ultrasound sector lies on a scanner's screen; None where none stands out.
+
+    Args:
+        gray: (H,W), 0..255.
+
+    Returns:
+        Its rows and its columns.
+    """
     lit = gray > SECTOR_LEVEL
     rows = _longest_run(lit.mean(axis=1) > SECTOR_FILL)
     columns = _longest_run(lit[rows].mean(axis=0) > SECTOR_FILL)
-    if min(gray[rows, columns].shape) >= min(gray.shape) // 4:
-        return rows, columns
-    return slice(0, gray.shape[0]), slice(0, gray.shape[1])
+    return (rows, columns) if min(gray[rows, columns].shape) >= min(gray.shape) // 4 else None
+
+
+def _sector(gray: NDArray[np.uint8]) -> tuple[slice, slice]:
+    return box_from_gray(gray) or (slice(0, gray.shape[0]), slice(0, gray.shape[1]))
 
 
 def _longest_run(mask: NDArray[np.bool_]) -> slice:

@@ -130,6 +130,13 @@ class Session:
             ImageError: the frame has another type or shape.
             GateError: the engine's answer is not finite.
         """
+        return map_on_frame(self.small_map(frame, label), frame, self.manifest.preprocess)
+
+    def small_map(self, frame: NDArray[np.uint8], label: str | None = None) -> NDArray[np.float32]:
+        """What `attention` lays over the frame, as small as the network's last map: (h,w), over the whole square.
+
+        Args and errors as of `attention`.
+        """
         head, labels = self.head, self.manifest.label_ids
         if label is not None and label not in labels:
             raise UsageError(f"The model has no label {label!r}.", f"Give one of: {', '.join(labels)}.")
@@ -139,8 +146,7 @@ class Session:
         if label is None:
             logits = head.logits_from_features(features)
             label = prediction_from_logits(logits, labels, self.manifest.reject_labels, self.manifest.decision).plane
-        index = labels.index(label)
-        return map_on_frame(map_from_features(features, head, index), frame, self.manifest.preprocess)
+        return map_from_features(features, head, labels.index(label))
 
     @property
     def head(self) -> Head:

@@ -56,6 +56,38 @@ def check_store(reader: ExamReader, noted: Head | None = None) -> StoreCheck:
     return StoreCheck(head, len(live), records, len(deleted))
 
 
+def check_exam(reader: ExamReader, exam: str) -> Head:
+    """Walk the chain and compare the records of one exam with it; the others' records are not read.
+
+    Args:
+        reader: of the store; call it inside its `snapshot` where more is read of the same moment.
+        exam: its id.
+
+    Returns:
+        Number and digest of the newest entry that speaks of the exam.
+
+    Raises:
+        UsageError: there is no such exam.
+        TrustError: the chain is broken, or a record of the exam is missing, altered or not in it.
+    """
+    stored = iter(reader.contents_of(exam))
+    newest = Head(0, "")
+
+    def passed() -> Iterator[AuditEntry]:
+        nonlocal newest
+        for entry in reader.audit():
+            if entry.exam == exam:
+                if next(stored, None) != _content_from_entry(entry):
+                    raise _differ(f"and record {entry.sequence} of exam {exam} disagree (entry {entry.number})")
+                newest = Head(entry.number, digest_from_entry(entry))
+            yield entry
+
+    head_from_entries(passed())
+    for left in stored:
+        raise _differ(f"knows nothing of record {left.sequence} of exam {exam}")
+    return newest
+
+
 def _watched(entries: Iterable[AuditEntry], deleted: set[str], noted: Head | None) -> Iterator[AuditEntry]:
     """Pass entries on, gather deletions, compare the one that was noted."""
     for entry in entries:

@@ -67,6 +67,12 @@ class ExamReader:
             raise no_exam(exam)
         return _summary(rows[0])
 
+    def exams_without(self, kind: str) -> tuple[str, ...]:
+        """Ids of the exams that have events, but none of this kind, in the order in which they were opened."""
+        query = """SELECT exam FROM exams WHERE EXISTS (SELECT 1 FROM events WHERE exam = exams.number) AND NOT EXISTS
+            (SELECT 1 FROM events WHERE exam = exams.number AND kind = ?) ORDER BY number"""
+        return tuple(exam for (exam,) in self._rows(query, kind))
+
     def about(self, exam: str) -> Mapping[str, Any]:
         """What was told of the patient and the study when the exam was opened.
 
@@ -144,6 +150,25 @@ class ExamReader:
         for _, exam, sequence, kind, operator, bundle, wall, body, jpeg in self._pages(query, "events.number"):
             content = content_from_stored(body, jpeg or b"")
             yield StoredContent(exam, sequence, kind, operator, bundle, wall, content)
+
+    def contents_of(self, exam: str) -> Iterator[StoredContent]:
+        """What the audit chain says of one exam, as it lies in the store: the exam, then its events.
+
+        Raises:
+            UsageError: there is no such exam.
+        """
+        rows = self._rows("SELECT number, operator, bundle, wall, about FROM exams WHERE exam = ?", exam)
+        if not rows:
+            raise no_exam(exam)
+        number, operator, bundle, wall, about = rows[0]
+        yield StoredContent(exam, 0, OPENED, operator, bundle, wall, content_from_stored(about))
+        query = """SELECT sequence, kind, wall, body, jpeg FROM events LEFT JOIN jpegs ON event = events.number
+            WHERE exam = ? AND sequence = ?"""
+        last = self._rows("SELECT max(sequence) FROM events WHERE exam = ?", number)[0][0] or 0
+        for sequence in range(1, last + 1):
+            for row in self._rows(query, number, sequence):
+                content = content_from_stored(row[3], row[4] or b"")
+                yield StoredContent(exam, row[0], row[1], operator, bundle, row[2], content)
 
     def check_pages(self) -> None:
         """Have SQLite check the structure of its file.

@@ -157,6 +157,8 @@ def error_from_sqlite(error: sqlite3.Error, path: Path) -> EdgeError:
     text = str(error)
     if "malformed" in text or "not a database" in text:
         return InputError(f"{path} is damaged ({text}).", "Keep the file as it is and restore the store's backup.")
+    if "decode" in text:  # SQLite quotes the record, which may hold a name
+        return InputError(f"{path} is damaged: a record became text.", "Keep the file and restore the store's backup.")
     if "locked" in text or "busy" in text:
         return MachineError(f"{path} is held by another process.", "Close it, then try again.")
     return MachineError(

@@ -23,6 +23,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as edge/__init__.py does: some tests load ONNX Runtime before it
+
 PLANES = ("abdomen", "femur", "thorax")  # of the small classifier; the demo protocol knows them
 SPLITS = {"val": 14, "test": 8}  # images a plane: 42 right answers measure a threshold, which takes 30
 SIDE_PX = 64

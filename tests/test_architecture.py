@@ -32,7 +32,7 @@ REPORTS = {"edge", "numpy", "PIL", "reportlab"}
 CALIBRATION = {"calibration", "edge", "numpy", "PIL", "typer", "rich", "onnx", "onnxruntime", "sklearn", "matplotlib"}
 CALIBRATION |= {"google"}  # protobuf: a file that is no ONNX makes onnx raise protobuf's DecodeError
 TRAINING = {"torch", "timm", "torchvision", "safetensors", "onnxscript", "mamba_ssm"}
-SBOM = {"cyclonedx"}
+SBOM = {"cyclonedx", "packageurl"}  # the second is the first's own form of a package's name
 BRIDGE = {"firmware_bridge", "edge", "numpy", "PIL", "typer", "rich", "google", "serial", "pydicom", "pynetdicom"}
 BRIDGE |= {"highdicom", "av"}
 
@@ -40,6 +40,7 @@ ALLOWED: dict[str, set[str]] = {  # folder -> packages besides the standard libr
     "edge": EDGE,
     "edge/backends": BACKENDS,
     "edge/sources": SOURCES,
+    "edge/deploy": EDGE | SBOM,
     "edge/page": PAGE,
     "edge/reports": REPORTS,
     "calibration": CALIBRATION,

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
 from edge.commands.terminal import AsJson, show_json, show_table, user_keyring
 from edge.errors import DeviceError
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    sbom: Annotated[
+        Optional[Path], typer.Option("--sbom", help="Write what is installed (CycloneDX JSON) to this file.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Show what this machine can build and run, and the line that installs what is missing."""
     from edge.doctor import findings_from_machine
     from edge.record import json_from_record
 
+    if sbom is not None:
+        from edge.deploy.sbom import packages_from_environment, sbom_from_packages
+        from edge.files import write_atomic
+
+        write_atomic(sbom, sbom_from_packages(packages_from_environment()))
     findings = findings_from_machine(user_keyring())
     if as_json:
         show_json({"findings": json_from_record(findings)})

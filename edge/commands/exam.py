@@ -1,29 +1,29 @@
-"""`edge exam list|show|verify|delete|purge`: the exams of this device."""
+"""`edge exam list|show|export|verify|delete|purge`: the exams of this device."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from edge.commands.export import export
+from edge.commands.stores import StoreFile, opened_reader, store_file
 from edge.commands.terminal import AsJson, pairs_table, show_json, show_table
 from edge.errors import UsageError
-from edge.keyring import home_from_environment
 
 if TYPE_CHECKING:
     from edge.store_rows import ExamSummary, StoredEvent
 
-StoreFile = Annotated[Optional[Path], typer.Option("--store", help="Exam store; default: HOME/exams/exams.db.")]
 Operator = Annotated[Optional[str], typer.Option("--operator", help="Id of who does it, for the audit log.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Really delete; there is no way back.")]
 SCHEMA = 1  # of every JSON document here
 
 exams = typer.Typer(help="Exams: what was recorded on this device.")
+exams.command("export")(export)
 
 
 @exams.command("list")
@@ -31,7 +31,7 @@ def list_exams(store: StoreFile = None, as_json: AsJson = False) -> None:
     """Show the exams, without patients' names."""
     from edge.store_reader import open_reader
 
-    with open_reader(_path(store)) as reader:
+    with open_reader(store_file(store)) as reader:
         found = reader.exams()
     if as_json:
         show_json({"schema": SCHEMA, "exams": [dataclasses.asdict(exam) for exam in found]})
@@ -50,10 +50,7 @@ def show(
     exam: Annotated[str, typer.Argument(help="Id of the exam.")], store: StoreFile = None, as_json: AsJson = False
 ) -> None:
     """Show one exam with its patient and its events."""
-    from edge.exam_vault import load_vault
-    from edge.store_reader import open_reader
-
-    with open_reader(_path(store), load_vault(home_from_environment(os.environ))) as reader:
+    with opened_reader(store) as reader:
         summary, about, events = reader.exam(exam), reader.about(exam), reader.events(exam)
     if as_json:
         listed = [dataclasses.asdict(event) for event in events]
@@ -72,7 +69,7 @@ def verify(
     from edge.store_check import check_store
     from edge.store_reader import open_reader
 
-    with open_reader(_path(store)) as reader:
+    with open_reader(store_file(store)) as reader:
         found = check_store(reader, _head(noted))
     head = f"{found.head.number}:{found.head.digest}"
     counts = {"exams": found.exams, "records": found.records, "deleted": found.deleted}
@@ -94,7 +91,7 @@ def delete(
     from edge.store import open_store
     from edge.store_reader import open_reader
 
-    path = _path(store)
+    path = store_file(store)
     with open_reader(path) as reader:
         found = reader.exam(exam)
     if not yes:
@@ -118,7 +115,7 @@ def purge(
     from edge.commands.progress import progress_bar
     from edge.store import open_store
 
-    path, age, now = _path(store), store_retention.age_from_text(older_than), datetime.now(timezone.utc)
+    path, age, now = store_file(store), store_retention.age_from_text(older_than), datetime.now(timezone.utc)
     _check_exists(path)
     with open_store(path, wall=_wall, keyless=True) as opened:
         old = store_retention.exams_older_than(opened.exams(), age, now)
@@ -129,12 +126,6 @@ def purge(
         with progress_bar(as_json) as progress:
             gone = store_retention.purge(opened, age, now, operator, every, progress)
     _show_deleted(gone, as_json)
-
-
-def _path(store: Path | None) -> Path:
-    from edge.store import store_path
-
-    return store or store_path(home_from_environment(os.environ))
 
 
 def _check_exists(path: Path) -> None:

@@ -10,8 +10,12 @@ from edge.errors import DeviceError, EdgeError, MachineError, UsageError
 
 EXTRAS = {
     "onnx": "device",
-    "cyclonedx": "device",
+    "cyclonedx": "serve",
+    "packageurl": "serve",
     "av": "video",
+    "reportlab": "serve",
+    "starlette": "serve",
+    "uvicorn": "serve",
     "torch": "compile",
     "safetensors": "compile",
     "onnxscript": "compile",

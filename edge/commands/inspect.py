@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -13,12 +13,18 @@ if TYPE_CHECKING:
     from edge.keyring import Key
     from edge.manifest import Manifest
 
+SBOM = "sbom.json"  # part of a bundle: what it was built from and with
+
 
 def inspect(
     bundle: Annotated[Path, typer.Argument(help="The .edge file.")],
+    sbom: Annotated[
+        Optional[Path], typer.Option("--sbom", help="Write its bill of materials (CycloneDX JSON) to this file.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what a bundle holds and what was measured on it."""
+    from edge.files import write_atomic
     from edge.loading import load_bundle, notices_from_bundle
     from edge.record import json_from_record
 
@@ -26,6 +32,8 @@ def inspect(
     loaded = load_bundle(bundle, keyring)
     signer = keyring.key_from_fingerprint(loaded.fingerprint)
     show_notices(notices_from_bundle(loaded, signer))
+    if sbom is not None:
+        write_atomic(sbom, loaded.part(SBOM))
     if as_json:
         signed_by = {"name": signer.name, "fingerprint": signer.fingerprint, "development": signer.development}
         show_json({"digest": loaded.digest, "signer": signed_by, "manifest": json_from_record(loaded.manifest)})

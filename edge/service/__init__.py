@@ -1,10 +1,11 @@
-"""Frames in, answers out, without ever stopping: what `edge serve` runs between a source and the exam.
+"""Frames in, captures and a checklist out, without ever stopping: what `edge serve` runs (`run.py` is the wiring).
 
 ::
 
-    source --reader thread--> Newest --Pump--> Child ==process==> worker (engine) --Answer--> exam, store, page, sinks
-      |                         |                |
-      running, lost, frozen     drops counted    killed and respawned; time-out, memory limit, no network
+    source --reader thread--> Newest --Pump--> Child ==process==> worker (engine) --Answer--> Desk --> store
+      |  cut to the fan         |                |                                             |
+      running, lost, frozen     drops counted    killed and respawned; time-out, limits        PlaneCheck --> page, API
+                                                                                               '-- views --> sinks
 
-Nothing here knows an exam, a store or a page: they are callables given to the pump.
+Newest, Pump and Child know no exam, no store and no page: those are callables given to them.
 """

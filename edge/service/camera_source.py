@@ -6,13 +6,13 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge.errors import DeviceError
 from edge.service.frame import Frame
+from edge.service.own_source import OwnSource
 from edge.service.source_options import SourceOptions
 from edge.sources.camera import pictures_from_camera
 
@@ -23,7 +23,7 @@ DEFAULT_DEVICE = "/dev/video0"
 
 
 @dataclass(frozen=True)
-class CameraSource:
+class CameraSource(OwnSource):
     """The frames of a V4L2 device as they come.
 
     Attributes:
@@ -38,14 +38,7 @@ class CameraSource:
     kind: str = "camera"
     is_live: bool = True
     reopens: bool = True
-
-    def __enter__(self) -> CameraSource:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """The device closes with the iterator."""
+    is_screen: bool = True
 
     def frames(self) -> Iterator[Frame]:
         """Frames until the device goes away.

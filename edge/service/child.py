@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,12 +25,17 @@ from edge.errors import DeviceError, EdgeError, GateError, InputError, MachineEr
 from edge.prediction import Prediction
 from edge.record import RecordError
 from edge.service.answer import prediction_from_json
+from edge.service.attention_map import MapOutcome, map_from_json
 from edge.service.channel import ChannelClosed
 from edge.service.child_settings import HEARTBEAT_S, STABLE_S, ChildSettings, backoff_s
 from edge.service.frame import Frame
 from edge.service.process import Process, process_from_settings
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 GOING_S = 0.3  # from the end of a channel to the end of its process; only then it is known what ended it
+CHANGED = "The bundle was exchanged while the service ran: its digest is another one."
 ERRORS = {
     error.exit_code: error for error in (MachineError, UsageError, InputError, DeviceError, GateError, TrustError)
 }
@@ -138,27 +143,38 @@ class Child:
 
     def classify(self, frame: Frame) -> Outcome:
         """Answer one frame, or say why not; the child must be ready."""
-        pixels, process = frame.pixels, self._process
+        process = self._process
         if process is None or self.state is not ChildState.READY:
             return Outcome(None, "no child", is_lost=True)
-        if pixels.ndim < 2 or pixels.dtype != np.uint8 or not 0 < pixels.nbytes <= process.memory.size_bytes:
-            return Outcome(
-                None, f"No frame of at most {process.memory.size_bytes} bytes: {pixels.shape}, {pixels.dtype}."
-            )
-        process.memory.write(pixels)
-        request = {"kind": "frame", "sequence": frame.sequence, "shape": list(pixels.shape)}
-        reply = self._ask(request, self._settings.timeout_s(pixels.shape[0] * pixels.shape[1]), "answer", "refused")
+        if not _fits(frame.pixels, process.memory.size_bytes):
+            told = f"{frame.pixels.shape}, {frame.pixels.dtype}"
+            return Outcome(None, f"No frame of at most {process.memory.size_bytes} bytes: {told}.")
+        reply = self._ask_about(frame, process, {"kind": "frame"}, "answer")
         if reply is None:
             return Outcome(None, "The inference process was lost on this frame.", is_lost=True)
+        if reply["kind"] == "refused":
+            return Outcome(None, str(reply.get("cause")))
         try:
-            if reply["sequence"] != frame.sequence:
-                raise RecordError("an answer to another frame")
-            if reply["kind"] == "refused":
-                return Outcome(None, str(reply["cause"]))
             return Outcome(prediction_from_json(reply["prediction"]))
         except (RecordError, KeyError):
             self._bury("nonsense")
             return Outcome(None, "The inference process answered nonsense.", is_lost=True)
+
+    def explain(self, frame: Frame, plane: str) -> MapOutcome:
+        """Where the engine sees a plane in a frame that it has answered."""
+        process = self._process
+        if process is None or self.state is not ChildState.READY or not _fits(frame.pixels, process.memory.size_bytes):
+            return _no_map("The inference process is not there now.")
+        reply = self._ask_about(frame, process, {"kind": "attention", "plane": plane}, "map")
+        if reply is None:
+            return _no_map("The inference process was lost on the attention map.")
+        if reply["kind"] == "refused":
+            return MapOutcome(None, error_from_message(reply))
+        try:
+            return MapOutcome(map_from_json(reply))
+        except RecordError:
+            self._bury("nonsense")
+            return _no_map("The inference process answered nonsense.")
 
     def close(self) -> None:
         """End the child for good."""
@@ -166,6 +182,19 @@ class Child:
             self._process.end()
             self._process = None
         self.state = ChildState.CLOSED
+
+    def _ask_about(
+        self, frame: Frame, process: Process, request: Mapping[str, Any], kind: str
+    ) -> Mapping[str, Any] | None:
+        """The reply of its kind or "refused" to a question about one frame; None where the child was lost instead."""
+        height, width = frame.pixels.shape[:2]
+        process.memory.write(frame.pixels)
+        about = {**request, "sequence": frame.sequence, "shape": list(frame.pixels.shape)}
+        reply = self._ask(about, self._settings.timeout_s(height * width), kind, "refused")
+        if reply is not None and reply.get("sequence") != frame.sequence:
+            self._bury("nonsense")
+            return None
+        return reply
 
     def _ask(self, request: Mapping[str, Any], timeout_s: float, *kinds: str) -> Mapping[str, Any] | None:
         """The reply; None where the child was lost instead."""
@@ -195,13 +224,19 @@ class Child:
             if now_s - self._since_s > self._settings.start_timeout_s:
                 self._bury("hung")
         elif message.get("kind") == "ready":
-            self.readiness = _readiness_from_message(message)
-            self.error = None
-            self.state, self._since_s, self._heard_s = ChildState.READY, now_s, now_s
+            self._settle(_readiness_from_message(message), now_s)
         else:
-            error = ERRORS.get(message.get("exit_code", 1), MachineError)
-            self.error = error(str(message.get("cause")), str(message.get("cure")))
+            self.error = error_from_message(message)
             self._bury("failed")
+
+    def _settle(self, readiness: Readiness, now_s: float) -> None:
+        """A child is ready; one with another bundle than the service's is none of it."""
+        if self._settings.digest not in ("", readiness.digest):
+            self.error = TrustError(CHANGED, "Restart the service to take the new bundle.")
+            self._bury("failed")
+            return
+        self.readiness, self.error = readiness, None
+        self.state, self._since_s, self._heard_s = ChildState.READY, now_s, now_s
 
     def _bury(self, reason: str | None = None) -> None:
         """Count a death, and set when the next start is due."""
@@ -213,6 +248,20 @@ class Child:
         self._deaths = 1 if was_stable else self._deaths + 1
         self.state, self._since_s = ChildState.WAITING, now_s
         self._due_s = now_s + backoff_s(self._deaths)
+
+
+def error_from_message(message: Mapping[str, Any]) -> EdgeError:
+    """The error that the child told of."""
+    error = ERRORS.get(message.get("exit_code", 1), MachineError)
+    return error(str(message.get("cause")), str(message.get("cure")))
+
+
+def _fits(pixels: NDArray[np.uint8], size_bytes: int) -> bool:
+    return pixels.ndim >= 2 and pixels.dtype == np.uint8 and 0 < pixels.nbytes <= size_bytes
+
+
+def _no_map(cause: str) -> MapOutcome:
+    return MapOutcome(None, MachineError(cause, "Try again in some seconds."))
 
 
 def _readiness_from_message(message: Mapping[str, Any]) -> Readiness:

@@ -26,6 +26,7 @@ class ChildSettings:
     Attributes:
         bundle: the .edge file.
         home: the keyring's folder.
+        digest: of the expected bundle, hexadecimal: no exam goes on with a file that was exchanged meanwhile; "": any.
         backend: as of `edge.session.open_session`.
         threads: of the engine.
         memory_bytes: limit of private writable memory.
@@ -36,6 +37,7 @@ class ChildSettings:
 
     bundle: Path
     home: Path
+    digest: str = ""
     backend: str = "auto"
     threads: int = 2
     memory_bytes: int = MEMORY_BYTES

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
-from edge.errors import ImageError, UsageError
+from edge.errors import ImageError
 from edge.exam_keys import ExamKey
 from edge.service.frame import Frame
+from edge.service.own_source import OwnSource, path_from_where
 from edge.service.source_options import SourceOptions
 
 
 @dataclass(frozen=True)
-class FolderSource:
+class FolderSource(OwnSource):
     """Every picture of a folder once.
 
     A file that cannot be read is passed over; where not one could be, the first one's error ends the source.
@@ -32,14 +32,7 @@ class FolderSource:
     kind: str = "folder"
     is_live: bool = False
     reopens: bool = False
-
-    def __enter__(self) -> FolderSource:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing stays open between two files."""
+    is_screen: bool = False
 
     def frames(self) -> Iterator[Frame]:
         """Every picture of every file, the files `pause_s` apart unless fast.
@@ -80,8 +73,4 @@ def open_folder_source(where: str, options: SourceOptions) -> FolderSource:
         UsageError: no path was given.
         ImageError: nothing is there.
     """
-    if not where:
-        raise UsageError("The source 'folder' needs a path.", "Write folder:PATH.")
-    if not Path(where).exists():
-        raise ImageError(f"{where} is not there.", "Correct the path of the source.")
-    return FolderSource(Path(where), options)
+    return FolderSource(path_from_where("folder", where), options)

@@ -19,7 +19,7 @@ class Frame:
 
     Attributes:
         pixels: (H,W) gray or (H,W,3) RGB, 0..255; personal data where the source does not cut to the tissue.
-        sequence: its number in this run of the service, from 0; the reader gives it.
+        sequence: its number in this run of the service, from 0; the box of frames gives it (`Newest.put`).
         captured_s: monotonic clock, seconds, when the box had it; ages and latencies count from here.
         source: kind of the source, e.g. "camera"; never a path, which may hold a name.
         key: patient and study, where the source tells; None for a video grabber.

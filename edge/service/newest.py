@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from edge.service.frame import Frame
 
 KEPT_MAX = 8  # frames; of 4K RGB (25 MB each) 200 MB, of 1024x768 20 MB
+SHOWN_S = 2.0  # a camera's picture stays on the screen while a scanner's send queue brings stills; longer: it is off
 CLOSE_POLL_S = 0.25  # how often a waiting put looks whether it was closed
 
 
@@ -42,13 +43,14 @@ class Newest:
         self._changed = threading.Condition()
         self._slot: Frame | None = None
         self._last: Frame | None = None
+        self._still: Frame | None = None  # the last one
         self._kept: deque[Frame] = deque()
         self._frames = 0
         self._dropped = 0
         self._closed = False
 
     def put(self, frame: Frame) -> bool:
-        """Hand a frame over; waits while it is a still and the queue is full.
+        """Hand a frame over, which gets its number here; waits while it is a still and the queue is full.
 
         Returns:
             False where the box was closed; the frame was not taken.
@@ -58,9 +60,11 @@ class Newest:
                 self._changed.wait(CLOSE_POLL_S)
             if self._closed:
                 return False
+            frame = replace(frame, sequence=self._frames)
             self._frames += 1
             if frame.is_kept:
                 self._kept.append(frame)
+                self._still = frame
             else:
                 self._dropped += self._slot is not None
                 self._slot = self._last = frame
@@ -102,6 +106,15 @@ class Newest:
         """Wait as `take` does, without taking: while there is nobody to answer."""
         with self._changed:
             self._changed.wait(wait_s)
+
+    @property
+    def seen(self) -> Frame | None:
+        """What to show: the newest live frame; a still only where no live frame came for SHOWN_S before it."""
+        with self._changed:
+            last, still = self._last, self._still
+            if still is None or (last is not None and last.captured_s > still.captured_s - SHOWN_S):
+                return last
+            return still
 
     @property
     def is_empty(self) -> bool:

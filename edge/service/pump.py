@@ -2,7 +2,8 @@
 
 ::
 
-    step:  tend the child -> tell the status if it changed or a second is over -> take a frame -> classify -> on_answer
+    step:  tend the child -> tell the status if it changed or a second is over -> a map, if one is asked for
+           -> take a frame -> classify -> on_answer
 
 One thread drives it. A live frame is answered once or not at all; a kept frame (still, freeze) is tried with a second
 child if the first dies on it, and comes out in any case, with or without a prediction.
@@ -16,6 +17,7 @@ from dataclasses import replace
 
 from edge.exam_watch import AI_OFF_S
 from edge.service.answer import Answer
+from edge.service.attention_request import MapRequests
 from edge.service.child import Child, ChildState
 from edge.service.counters import Counters, Window
 from edge.service.frame import Frame
@@ -26,6 +28,7 @@ from edge.service.status import Status
 
 STEP_S = 0.1  # longest wait of one step: a lost signal is told within 0.5 s (signal_state.LOST_AFTER_S + this)
 TELL_S = 1.0  # the status is told at least so often: systemd's watchdog and the cart's heartbeat hang on it
+DRAIN_STEP_S = 0.02
 SHARES = (0.5, 0.9, 0.99)  # latency quantiles
 NOTHING = Counters(0, 0, 0, 0, 0, 0, {})
 
@@ -41,6 +44,7 @@ class Pump:
         on_answer: Callable[[Answer], None],
         on_status: Callable[[Status], None],
         clock: Callable[[], float],
+        maps: MapRequests | None = None,
     ) -> None:
         """Nothing runs yet.
 
@@ -51,12 +55,14 @@ class Pump:
             on_answer: called in the pump's thread, in the order of answers; what it raises ends the service.
             on_status: the same, at every change of signal, AI or child, and each second.
             clock: monotonic, seconds; the one of reader and child.
+            maps: who asks for attention maps; None: nobody.
         """
         self._reader, self._newest, self._child = reader, newest, child
         self._on_answer, self._on_status, self._clock = on_answer, on_status, clock
+        self._maps = maps
         self._own = NOTHING
         self._window = Window()
-        self._answered: Frame | None = None  # the last one with a prediction
+        self._answered: Answer | None = None  # the last one with a prediction
         self._again: Frame | None = None  # a kept frame that a child died on
         self._told_key: tuple[Signal, bool, ChildState] | None = None  # a change of these is told at once
         self._told_s = 0.0
@@ -77,14 +83,28 @@ class Pump:
         while not stop.is_set() and not (until_end and self.is_done):
             self.step()
 
+    def drain(self, within_s: float) -> None:
+        """Answer the frames that may not be dropped and are here; whoever sent them was told that they were taken.
+
+        Args:
+            within_s: the end of a service waits no longer, seconds.
+        """
+        end_s = self._clock() + within_s
+        while self._clock() < end_s and not (self._again is None and self._newest.is_empty):
+            self.step(DRAIN_STEP_S)
+
     def step(self, wait_s: float = STEP_S) -> None:
         """One round; returns after about `wait_s` where there is nothing to do."""
         self._child.tend(wait_s)
         self._tell()
-        if self._child.state is not ChildState.READY:
+        if not self._is_ready():
             if self._child.state is not ChildState.STARTING:  # which has waited in tend
                 self._newest.pause(wait_s)
             return
+        if self._maps is not None:
+            self._maps.carry_out(self._child.explain, self._answered, self._clock())
+            if not self._is_ready():  # it died on the map
+                return
         frame = self._again or self._newest.take(wait_s)
         if frame is None:
             return
@@ -104,10 +124,10 @@ class Pump:
 
     def status(self) -> Status:
         """The state now; any thread."""
-        now_s, frame, child = self._clock(), self._answered, self._child
+        now_s, answer, child = self._clock(), self._answered, self._child
         error = child.error or self._reader.error
         quantiles = ((share, self._window.quantile(share, now_s)) for share in SHARES)
-        age_s = None if frame is None else frame.age_s(now_s)
+        age_s = None if answer is None else answer.frame.age_s(now_s)
         return Status(
             signal=self._reader.state(now_s),
             source=self._reader.kind,
@@ -139,7 +159,7 @@ class Pump:
         else:
             self._own = replace(self._own, answered=self._own.answered + 1)
             self._window = self._window.after(answer.age_s * 1e3, answer.answered_s)
-            self._answered = frame
+            self._answered = answer
         self._on_answer(answer)
 
     def _tell(self) -> None:
@@ -149,5 +169,8 @@ class Pump:
             self._told_key, self._told_s = key, now_s
             self._on_status(self.status())
 
+    def _is_ready(self) -> bool:
+        return self._child.state is ChildState.READY
+
     def _is_on(self, now_s: float) -> bool:
-        return self._answered is not None and self._answered.age_s(now_s) <= AI_OFF_S
+        return self._answered is not None and self._answered.frame.age_s(now_s) <= AI_OFF_S

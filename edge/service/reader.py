@@ -1,4 +1,4 @@
-"""Drives a source in a thread: numbers its frames, puts them into the box, watches the signal, opens it again."""
+"""Drives a source in a thread: puts its frames into the box, watches the signal, opens it again."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from edge.errors import EdgeError, MachineError
 from edge.service.newest import Newest
 from edge.service.signal_state import Signal, SignalWatch
+from edge.service.source import frames_of
 
 if TYPE_CHECKING:
+    from edge.service.roi import Roi
     from edge.service.source import Source
 
 REOPEN_S = 1.0  # between two attempts to open a camera that went away: a plug takes longer
@@ -24,18 +26,30 @@ class Reader:
     Attributes:
         error: why the source ended or is down; None while it runs.
         kind: of the source.
+        credit: attribution of its images, where it shows a demo's.
     """
 
-    def __init__(self, opened: Callable[[], Source], newest: Newest, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, opened: Callable[[], Source], newest: Newest, clock: Callable[[], float], roi: Roi | None = None
+    ) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            opened: makes the source, the first time and whenever it went away.
+            newest: takes its frames.
+            clock: monotonic, seconds.
+            roi: what is kept of its frames, see `edge.service.source.frames_of`.
+        """
         self.error: EdgeError | None = None
         self.kind = ""
+        self.credit = ""
         self._opened = opened
         self._newest = newest
         self._clock = clock
+        self._roi = roi
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._watch = SignalWatch(False, 0.0, 0.0, is_down=True)
-        self._sequence = 0
 
     def start(self) -> None:
         """Open the source for the first time and start the thread.
@@ -44,7 +58,7 @@ class Reader:
             EdgeError: it cannot be opened; later failures are told by `state` and `error`.
         """
         source, now_s = self._opened(), self._clock()
-        self.kind = source.kind
+        self.kind, self.credit = source.kind, source.credit
         self._watch = SignalWatch(source.is_live, now_s, now_s)
         self._thread = threading.Thread(target=self._run, args=(source,), name="frame-reader", daemon=True)
         self._thread.start()
@@ -76,12 +90,10 @@ class Reader:
         """All frames of an open source; its end by an error is kept, not raised: nobody waits for this thread."""
         try:
             with source:
-                for frame in source.frames():
+                for frame in frames_of(source, self._roi):
                     self.error = None
                     self._watch = self._watch.after_frame(frame.pixels, self._clock())
-                    numbered = replace(frame, sequence=self._sequence)
-                    self._sequence += 1
-                    if self._closing.is_set() or not self._newest.put(numbered):
+                    if self._closing.is_set() or not self._newest.put(frame):
                         return
         except EdgeError as error:
             self.error = error

@@ -11,12 +11,17 @@ from typing import Protocol
 from edge.service.answer import Answer
 from edge.service.plugins import factory_from_text
 from edge.service.status import Status
+from edge.service.view import View
 
 ENTRY_POINTS = "edge.sinks"
 
 
 class Sink(Protocol):
-    """A context manager that takes results; called in the pump's thread, so it must return at once and never raise."""
+    """A context manager that takes results, each sink in a thread of its own (`edge.service.fan_out`).
+
+    It may block and it may raise: both are counted, and only this sink misses something. What it has not taken when the
+    next of the same kind comes is gone: the latest wins. Entered before the service is ready, left in its own thread.
+    """
 
     def __enter__(self) -> Sink: ...
 
@@ -25,11 +30,15 @@ class Sink(Protocol):
     ) -> None: ...
 
     def take_answer(self, answer: Answer) -> None:
-        """A frame was answered; latest wins, the sink keeps what it cannot send yet."""
+        """A frame was answered."""
         ...
 
     def take_status(self, status: Status) -> None:
-        """The service's state, at every change and each second."""
+        """The service's state, at every change and each second: a heartbeat."""
+        ...
+
+    def take_view(self, view: View) -> None:
+        """Everything to show, the checklist of the open exam with it; at every change, at most ten times a second."""
         ...
 
 

@@ -7,8 +7,8 @@
     camera:/dev/video0
     NAME:WHERE    an entry point of the group "edge.frame_sources": function(where, options) -> Source; e.g. `demo`
 
-A source only makes frames. The reader drives it in a thread, numbers its frames and tells lost and frozen signals, so a
-source may block, and may end with an error.
+A source only makes frames; `frames_of` cuts them to what may be kept. The reader drives it in a thread and tells lost
+and frozen signals, so a source may block, and may end with an error.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from edge.service.camera_source import open_camera_source
 from edge.service.folder_source import open_folder_source
 from edge.service.frame import Frame
 from edge.service.plugins import factory_from_text
+from edge.service.roi import FIND_WITHIN_S, Roi, cut_frames, fan_frames
 from edge.service.source_options import SourceOptions
 from edge.service.video_source import open_video_source
 
@@ -45,6 +46,16 @@ class Source(Protocol):
         """Whether opening it again may help after it ended or failed (a camera that was unplugged)."""
         ...
 
+    @property
+    def is_screen(self) -> bool:
+        """Whether its frames are a scanner's whole screen, with a name on it perhaps: they are cut to the fan."""
+        ...
+
+    @property
+    def credit(self) -> str:
+        """Attribution of a demo's images; "" for frames of the user's own."""
+        ...
+
     def __enter__(self) -> Source: ...
 
     def __exit__(
@@ -52,7 +63,7 @@ class Source(Protocol):
     ) -> None: ...
 
     def frames(self) -> Iterator[Frame]:
-        """Frames until the source ends; their sequence numbers are replaced by the reader's.
+        """Frames until the source ends; the box of frames replaces their sequence numbers.
 
         Raises:
             EdgeError: it cannot go on.
@@ -82,3 +93,20 @@ def open_source(text: str, options: SourceOptions) -> Source:
     factory, where = factory_from_text(text, "source", OWN_SOURCES, ENTRY_POINTS)
     source: Source = factory(where, options)
     return source
+
+
+def frames_of(source: Source, roi: Roi | None) -> Iterator[Frame]:
+    """A source's frames, cut to what may be kept of them.
+
+    Args:
+        source: an open one.
+        roi: given by the user, for the frames of any source; None: the fan of a screen, other frames whole.
+
+    Raises:
+        EdgeError: the source cannot go on, no fan was found, or the region reaches beyond a frame.
+    """
+    if roi is not None:
+        return cut_frames(source.frames(), roi)
+    if source.is_screen:
+        return fan_frames(source.frames(), FIND_WITHIN_S if source.reopens else None)
+    return source.frames()

@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
-from edge.errors import ImageError, UsageError
 from edge.service.frame import Frame
+from edge.service.own_source import OwnSource, path_from_where
 from edge.service.source_options import SourceOptions
 
 UNTIMED_HZ = 30.0  # rate of a video whose frames carry no time
 
 
 @dataclass(frozen=True)
-class VideoSource:
+class VideoSource(OwnSource):
     """The frames of a video at its own rate.
 
     Attributes:
@@ -31,14 +30,7 @@ class VideoSource:
     kind: str = "video"
     is_live: bool = True
     reopens: bool = False
-
-    def __enter__(self) -> VideoSource:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """The file closes with the iterator."""
+    is_screen: bool = True
 
     def frames(self) -> Iterator[Frame]:
         """Frames at the video's rate, or as fast as they decode.
@@ -64,8 +56,4 @@ def open_video_source(where: str, options: SourceOptions) -> VideoSource:
         UsageError: no path was given.
         ImageError: nothing is there.
     """
-    if not where:
-        raise UsageError("The source 'video' needs a path.", "Write video:PATH.")
-    if not Path(where).exists():
-        raise ImageError(f"{where} is not there.", "Correct the path of the source.")
-    return VideoSource(Path(where), options)
+    return VideoSource(path_from_where("video", where), options)

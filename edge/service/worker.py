@@ -1,8 +1,8 @@
-"""The inference child's own side: a bundle in, then frames in and predictions out until the service goes away.
+"""The inference child's own side: a bundle in, then frames in, predictions and maps out until the service goes away.
 
 ::
 
-    confine -> open_session -> trial frames -> "ready" -> (frame | ping)* -> end of the channel -> exit
+    confine -> open_session -> trial frames -> "ready" -> (frame | attention | ping)* -> end of the channel -> exit
 
 Packages are imported inside functions: `confine` must come before numpy's threads.
 """
@@ -19,6 +19,9 @@ from typing import TYPE_CHECKING, Any
 from edge.service.confinement import NOT_ISOLATED, confine, forbid_descriptors
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from edge.service.frame_memory import FrameMemory
     from edge.session import Session
 
@@ -71,6 +74,8 @@ def _try(session: Session, memory: FrameMemory) -> None:
     """Answer frames of every kind: what is imported or allocated late is so now, and the first answer is fast."""
     for shape in TRIALS:
         _reply(session, memory, {"kind": "frame", "sequence": 0, "shape": shape})
+    plane = session.manifest.planes[0].id
+    _reply(session, memory, {"kind": "attention", "sequence": 0, "shape": TRIALS[0], "plane": plane})
 
 
 def _ready(session: Session, network: str) -> dict[str, Any]:
@@ -85,15 +90,27 @@ def _ready(session: Session, network: str) -> dict[str, Any]:
 
 def _reply(session: Session, memory: FrameMemory, message: Mapping[str, Any]) -> dict[str, Any]:
     from edge.errors import EdgeError, MachineError
-    from edge.service.answer import json_from_prediction
 
-    if message.get("kind") != "frame":
+    work = {"frame": _answer, "attention": _map}.get(str(message.get("kind")))
+    if work is None:
         return {"kind": "pong"}
     sequence = message["sequence"]
     try:
-        prediction = session.classify(memory.view(message["shape"]))
+        return {"sequence": sequence, **work(session, memory.view(message["shape"]), message)}
     except MachineError as error:
         raise MemoryError from error  # ONNX Runtime's own word for it
     except EdgeError as error:
-        return {"kind": "refused", "sequence": sequence, "cause": error.cause}
-    return {"kind": "answer", "sequence": sequence, "prediction": json_from_prediction(prediction)}
+        refused = {"cause": error.cause, "cure": error.cure, "exit_code": error.exit_code}
+        return {"kind": "refused", "sequence": sequence, **refused}
+
+
+def _answer(session: Session, frame: NDArray[np.uint8], message: Mapping[str, Any]) -> dict[str, Any]:
+    from edge.service.answer import json_from_prediction
+
+    return {"kind": "answer", "prediction": json_from_prediction(session.classify(frame))}
+
+
+def _map(session: Session, frame: NDArray[np.uint8], message: Mapping[str, Any]) -> dict[str, Any]:
+    from edge.service.attention_map import json_from_map
+
+    return {"kind": "map", **json_from_map(session.small_map(frame, message["plane"]))}

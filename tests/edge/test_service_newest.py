@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from edge.service.frame import Frame
-from edge.service.newest import KEPT_MAX, Newest
+from edge.service.newest import KEPT_MAX, SHOWN_S, Newest
 
 PIXELS = np.zeros((32, 32), np.uint8)
 
@@ -75,13 +76,13 @@ def test_closing_lets_a_waiting_source_go_and_loses_nothing() -> None:
 
 def test_the_freeze_key_keeps_the_newest_frame_even_after_it_was_answered() -> None:
     box = Newest()
-    box.put(live(7, captured_s=10.0))
-    assert taken(box) == 7
+    box.put(live(0, captured_s=10.0))
+    assert taken(box) == 0
     assert box.freeze(oldest_s=9.0) is not None
-    box.put(live(8, captured_s=10.1))
+    box.put(live(1, captured_s=10.1))
     frozen = box.take(0)
     assert frozen is not None
-    assert (frozen.sequence, frozen.is_freeze, frozen.is_kept) == (7, True, True)
+    assert (frozen.sequence, frozen.is_freeze, frozen.is_kept) == (0, True, True)
 
 
 @pytest.mark.parametrize("captured_s", [None, 5.0])
@@ -107,3 +108,31 @@ def test_take_waits_for_a_frame() -> None:
     frame = box.take(2)
     assert frame is not None
     assert time.monotonic() - started < 1
+
+
+def test_frames_of_all_sources_are_numbered_in_the_order_in_which_they_came() -> None:
+    box = Newest()
+    for frame in (live(40), still(40), live(7)):
+        box.put(frame)
+    assert [taken(box), taken(box)] == [1, 2]
+    seen = box.seen
+    assert seen is not None
+    assert seen.sequence == 2
+
+
+def test_a_still_is_shown_only_where_no_live_picture_is() -> None:
+    box = Newest()
+    assert box.seen is None
+    box.put(still(0))
+    seen = box.seen
+    assert seen is not None
+    assert seen.is_still
+    box.put(live(0, captured_s=10.0))
+    box.put(replace(still(0), captured_s=10.0 + SHOWN_S / 2))
+    seen = box.seen
+    assert seen is not None
+    assert not seen.is_still
+    box.put(replace(still(0), captured_s=10.0 + SHOWN_S))
+    seen = box.seen
+    assert seen is not None
+    assert seen.is_still

@@ -55,6 +55,8 @@ class Script:
     kind: str = "camera"
     is_live: bool = True
     reopens: bool = False
+    is_screen: bool = False
+    credit: str = ""
 
     def __enter__(self) -> Script:
         return self
@@ -167,6 +169,16 @@ def test_every_still_is_answered_although_the_child_is_killed_again_and_again(
     assert [answer.frame.sequence for answer in one.answers] == list(range(20))
     assert all(answer.prediction for answer in one.answers)
     assert dict(one.pump.status().counters.restarts) == {"killed": 1, "hung": 1}
+
+
+def test_what_was_taken_before_the_end_is_answered(service: Make, tmp_path: Path, tissue: Tissue) -> None:
+    one = service(stills(tmp_path, tissue, 5))
+    one.child.start()
+    one.until(lambda: one.pump.status().counters.frames == 5)
+    one.reader.close()
+    one.pump.drain(20)
+    assert len(one.answers) == 5
+    one.pump.drain(20)  # nothing is left: at once
 
 
 def test_run_ends_with_its_source(service: Make, tmp_path: Path, tissue: Tissue) -> None:

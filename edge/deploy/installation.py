@@ -1,0 +1,153 @@
+"""What an installation puts on a machine: verified bundle and settings in, files and commands out. Nothing is written.
+
+::
+
+    /etc/systemd/system/vmamba-edge.service     the unit
+    /etc/sysusers.d/vmamba-edge.conf            its account
+    /etc/vmamba-edge/bundles/NAME-DIGEST.edge   the bundle; the running service keeps its own until it is restarted
+    /etc/vmamba-edge/sbom.cdx.json              every package that is installed
+    /var/lib/vmamba-edge/keys.json              whom the service believes; exams and counters come beside it
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from edge.bundle import Bundle
+from edge.deploy.unit import Access, service_unit, users_file
+from edge.errors import UsageError
+from edge.keyring import Keys
+from edge.record import bytes_from_record
+
+SERVICE = "vmamba-edge"
+UNIT = PurePosixPath(f"etc/systemd/system/{SERVICE}.service")
+USERS = PurePosixPath(f"etc/sysusers.d/{SERVICE}.conf")
+CONFIG = PurePosixPath(f"etc/{SERVICE}")
+BUNDLES = CONFIG / "bundles"
+SBOM = CONFIG / "sbom.cdx.json"
+STATE = PurePosixPath(f"var/lib/{SERVICE}")
+KEYS = STATE / "keys.json"
+SOCKET = f"/run/{SERVICE}/api.sock"
+HIDDEN = ("home", "root", "run", "tmp", "var/tmp", "dev", "proc", "sys")  # below /; the unit sees none or its own
+PUBLIC, PRIVATE = 0o644, 0o600
+DIGEST_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the service shall run.
+
+    Attributes:
+        program: absolute path of the `edge` command on the machine where it runs.
+        source: where frames come from, see `edge serve`.
+        port: of the page on the loopback.
+        user: account of the service.
+        addresses: networks that it may reach besides the loopback.
+        options: further options of `edge serve`.
+        enable: start it now and at every start of the machine.
+    """
+
+    program: str
+    source: str
+    port: int
+    user: str = SERVICE
+    addresses: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    enable: bool = False
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """One file to be.
+
+    Attributes:
+        path: below the root of the machine.
+        data: what it holds.
+        mode: permission bits.
+    """
+
+    path: PurePosixPath
+    data: bytes
+    mode: int
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Files first, then commands.
+
+    Attributes:
+        files: in this order.
+        commands: of the running system, for its own root only.
+        offline: the same for a root that is not running.
+        service: the words of `ExecStart`.
+    """
+
+    files: tuple[NewFile, ...]
+    commands: tuple[tuple[str, ...], ...]
+    offline: tuple[tuple[str, ...], ...]
+    service: tuple[str, ...]
+
+
+def installation_from_bundle(bundle: Bundle, data: bytes, settings: Settings, keys: Keys, sbom: bytes) -> Installation:
+    """Everything that an installation writes and runs.
+
+    Args:
+        bundle: verified.
+        data: its bytes.
+        settings: how the service shall run.
+        keys: whom it shall believe.
+        sbom: of the packages.
+
+    Raises:
+        UsageError: a setting that cannot stand in a unit.
+    """
+    place = BUNDLES / f"{bundle.manifest.name}-{bundle.digest[:DIGEST_DIGITS]}.edge"
+    words = service_words(settings, f"/{place}")
+    unit = service_unit(words, settings.user, access_from_settings(settings, bundle.manifest.target))
+    files = (
+        NewFile(place, data, PUBLIC),
+        NewFile(KEYS, bytes_from_record(keys) + b"\n", PRIVATE),
+        NewFile(SBOM, sbom, PUBLIC),
+        NewFile(USERS, users_file(settings.user).encode(), PUBLIC),
+        NewFile(UNIT, unit.encode(), PUBLIC),
+    )
+    start = (("systemctl", "enable", "--now", UNIT.name),) if settings.enable else ()
+    commands = (("systemd-sysusers", f"/{USERS}"), ("systemctl", "daemon-reload"), *start)
+    return Installation(files, commands, (("systemctl", "enable", UNIT.name),) if settings.enable else (), words)
+
+
+def service_words(settings: Settings, bundle: str) -> tuple[str, ...]:
+    """The service's command, for people and for `ExecStart`."""
+    own = ("serve", bundle, "--source", settings.source, "--port", str(settings.port), "--socket", SOCKET)
+    return (settings.program, *own, *settings.options)
+
+
+def access_from_settings(settings: Settings, target: str) -> Access:
+    """The devices and networks that the source and the engine need, and no others.
+
+    Args:
+        settings: how the service shall run.
+        target: of the bundle, see docs/design.md section 6.
+    """
+    camera = ("camera",) if settings.source.partition(":")[0] == "camera" else ()
+    gpu = () if target == "cpu" else ("gpu",)
+    return Access(devices=(*camera, *gpu) or ("none",), addresses=settings.addresses)
+
+
+def check_program(*paths: Path) -> None:
+    """Refuse a program that the service could not see.
+
+    Args:
+        paths: of the command, its interpreter and its package, links followed.
+
+    Raises:
+        UsageError: one lies where the unit sees nothing.
+    """
+    for path in paths:
+        if not path.is_absolute() or any(path.is_relative_to(f"/{folder}") for folder in HIDDEN):
+            raise UsageError(
+                f"The program lies in {path.parent}, which the service cannot see.",
+                "Install it for the machine: python3 -m venv /opt/vmamba-edge && "
+                "/opt/vmamba-edge/bin/pip install 'vmamba-edge[serve,device]'",
+            )

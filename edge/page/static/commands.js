@@ -1,0 +1,98 @@
+// What a tap or a key means, as an order or as a question before one. Every order names the exam that was on the screen.
+
+import { el } from "./dom.js";
+import { t } from "./language.js";
+import { sendOrder } from "./orders.js";
+import { askBareConfirm, askEnd, askPlane, askReason, showPicture } from "./questions.js";
+import { closeSheet } from "./sheet.js";
+import { showMap } from "./map.js";
+
+const BOUNCE_MS = 700; // a wet glove taps twice; the second tap would take back what the first one said
+const KEPT_MS = 1500;
+
+/** Commands over `page`: {view, link, take(view), fail({error, cure}), openExams(), redraw()}. */
+export function commandsOf(page) {
+  const tapped = new Map();
+
+  function isBounce(key) {
+    const now = performance.now();
+    const before = tapped.get(key) ?? -Infinity;
+    tapped.set(key, now);
+    return now - before < BOUNCE_MS;
+  }
+
+  async function send(name, fields = {}) {
+    if (page.link.state !== "ok") {
+      page.fail({ error: t("link_lost"), cure: t("ai_off_manual") });
+      return false;
+    }
+    const done = await sendOrder(name, { by: operator(page.view.exam), ...fields });
+    if (!done.view) page.fail(done);
+    else page.take(done.view, { isReply: true });
+    return Boolean(done.view);
+  }
+
+  const inExam = (name, fields = {}) => send(name, { exam: page.view.exam.checklist.exam, ...fields });
+  const ofPlane = (row) => ({ plane: row.plane, fetus: row.fetus });
+  const once = (row, place, act) => (isBounce(`${row.plane}/${row.fetus}/${place}`) ? null : act());
+
+  const commands = {
+    send,
+    confirm: (row, place) =>
+      once(row, place, () => {
+        const sendIt = () => inExam("confirm", ofPlane(row));
+        return row.frame || row.offered ? sendIt() : askBareConfirm(page.view, row, sendIt);
+      }),
+    take_back: (row, place) => once(row, place, () => inExam("take_back", ofPlane(row))),
+    give_up: (row) => askReason(page.view, row, (reason) => inExam("not_obtainable", { ...ofPlane(row), reason })),
+    reassign: (row) => commands.nameFrame(row.frame, row),
+    nameFrame: (frame, row = null) =>
+      askPlane(page.view, frame, row, {
+        name: (plane, fetus) => inExam("reassign", { frame, plane, fetus }),
+        putAside: () => inExam("unassign", { frame }),
+      }),
+    showPicture: (row) => showPicture(page.view, row, commands),
+    fetus: (fetus) => inExam("fetus", { fetus }),
+    map: () => (page.view?.exam ? showMap() : null),
+    pause: () => {
+      const { phase } = page.view?.exam?.checklist ?? {};
+      if (phase === "paused" && !isBounce("pause")) inExam("continue");
+      if (phase === "running" && !isBounce("pause")) inExam("pause");
+    },
+    end: () => {
+      if (page.view.exam.checklist.phase === "ended") page.openExams();
+      else askEnd(page.view.exam.checklist.left, () => inExam("end"));
+    },
+    freeze: async () => {
+      if (page.view?.exam?.checklist.phase === "running" && !isBounce("freeze") && (await inExam("freeze"))) showKept(page.redraw);
+    },
+    acknowledge: () => inExam("acknowledge"),
+    continueExam: (exam) => send("continue", { exam }).then((done) => done && closeSheet()),
+    addFetus: (fetus) => inExam("fetus", { fetus }).then((done) => done && closeSheet()),
+    open: (fields) => send("open", fields).then((done) => done && closeSheet()),
+  };
+  return commands;
+}
+
+/** The operator's id, as orders carry it. */
+export function operator(exam) {
+  return exam === null || exam.operator === "unauthenticated" ? "" : exam.operator;
+}
+
+function showKept(redraw) {
+  const freeze = document.getElementById("freeze");
+  freeze.dataset.kept = "true";
+  redraw();
+  setTimeout(() => {
+    delete freeze.dataset.kept;
+    redraw();
+  }, KEPT_MS);
+}
+
+/** One line of cause and one of cure, until it is closed or the next order succeeds. */
+export function failure({ error, cure }, close) {
+  return [
+    el("p", {}, el("b", {}, `${t("order_failed")} ${error}`), cure ? ` ${t("order_cure")} ${cure}` : ""),
+    el("button", { type: "button", onclick: close }, t("close")),
+  ];
+}

@@ -1,0 +1,145 @@
+"""What is kept of a scanner's screen: frames in, the region of the picture out; names and menus around it never leave.
+
+::
+
+    --roi X,Y,W,H ----------------------------------------> Roi --cut--> frames
+    the brightest of FIND_FRAMES frames that show a fan --> Roi, held ----^        edge.preprocess finds the fan
+
+The fan is found once and held, so that a dark moment does not move the picture; it is found anew when the size of the
+frames changes, and when the source is opened again. Until it is found no frame is handed on; those in which it was
+found are then, so that a video loses none. A box is kept: what a scanner writes into the fan's corners is inside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge.errors import InputError, UsageError
+from edge.preprocess import SECTOR_LEVEL, box_from_gray, gray_from_frame
+from edge.service.frame import Frame
+from edge.sources.frame import MIN_SIDE_PX
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FIND_FRAMES = 8  # a quarter of a second at 30 Hz: speckle and probe move, and dark stripes close; 50 MB of 1080p
+FIND_WITHIN_S = 3.0  # then the source is down, with its cause: a menu, or a scanner that waits
+MIN_LIT = (
+    0.2  # share of a fan's box; at least 0.42 in 250 of the shipped images, each on a black screen of twice its side
+)
+EXAMPLE = "X,Y,W,H in pixels from the frame's upper left corner, e.g. --roi 320,60,1280,960"
+
+
+@dataclass(frozen=True)
+class Roi:
+    """A rectangle of a frame, pixels from its upper left corner."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def cut(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A copy of what lies inside, so that nothing else stays in the memory.
+
+        Args:
+            pixels: (H,W) or (H,W,3).
+
+        Raises:
+            UsageError: it reaches beyond the frame.
+        """
+        height, width = pixels.shape[:2]
+        if self.left + self.width > width or self.top + self.height > height:
+            raise UsageError(f"The region {self} reaches beyond the frame of {width}x{height} px.", f"Give {EXAMPLE}.")
+        return np.array(pixels[self.top : self.top + self.height, self.left : self.left + self.width])
+
+    def __str__(self) -> str:
+        return f"{self.left},{self.top},{self.width},{self.height}"
+
+
+def roi_from_text(text: str) -> Roi:
+    """The region that `X,Y,W,H` names.
+
+    Raises:
+        UsageError: it names none, or one too small to hold a plane.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 4 or not all(part.isascii() and part.isdecimal() and len(part) < 6 for part in parts):
+        raise UsageError(f"{text!r} is no region.", f"Give {EXAMPLE}.")
+    roi = Roi(*(int(part) for part in parts))
+    if min(roi.width, roi.height) < MIN_SIDE_PX:
+        raise UsageError(f"The region {roi} is smaller than {MIN_SIDE_PX} px.", f"Give {EXAMPLE}.")
+    return roi
+
+
+def roi_from_gray(gray: NDArray[np.uint8]) -> Roi | None:
+    """The box of the fan on a screen; None where none stands out.
+
+    Args:
+        gray: (H,W), 0..255.
+    """
+    box = box_from_gray(gray)
+    if box is None or float((gray[box] > SECTOR_LEVEL).mean()) < MIN_LIT:
+        return None
+    rows, columns = box
+    roi = Roi(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
+    return roi if min(roi.width, roi.height) >= MIN_SIDE_PX else None
+
+
+def cut_frames(frames: Iterator[Frame], roi: Roi) -> Iterator[Frame]:
+    """Frames cut to a given region.
+
+    Raises:
+        UsageError: it reaches beyond one.
+    """
+    return (replace(frame, pixels=roi.cut(frame.pixels)) for frame in frames)
+
+
+def fan_frames(frames: Iterator[Frame], within_s: float | None) -> Iterator[Frame]:
+    """Frames of a screen cut to its fan.
+
+    Args:
+        frames: of one opening of a source.
+        within_s: a fan must show within so many seconds; None: within the frames.
+
+    Raises:
+        InputError: none did.
+    """
+    size: tuple[int, ...] = ()
+    roi, seen, since_s = None, list[Frame](), 0.0
+    for frame in frames:
+        if frame.pixels.shape[:2] != size:
+            size, roi, seen, since_s = frame.pixels.shape[:2], None, [], frame.captured_s
+        if roi is not None:
+            yield replace(frame, pixels=roi.cut(frame.pixels))
+        elif roi_from_gray(gray_from_frame(frame.pixels)) is not None:
+            seen.append(frame)
+            if len(seen) == FIND_FRAMES:
+                roi = _roi_of_all(seen)
+                yield from cut_frames(iter(seen), roi)
+                seen = []
+        elif within_s is not None and frame.captured_s - since_s > within_s:
+            raise _no_fan(size)
+    if seen:  # a video shorter than the search
+        yield from cut_frames(iter(seen), _roi_of_all(seen))
+    elif roi is None:
+        raise _no_fan(size)
+
+
+def _roi_of_all(frames: list[Frame]) -> Roi:
+    """The fan of the brightest each pixel was; of the last frame where that lights up more than a fan."""
+    grays = [gray_from_frame(frame.pixels) for frame in frames]
+    found = roi_from_gray(np.max(grays, axis=0)) or roi_from_gray(grays[-1])
+    assert found is not None  # every frame here showed one
+    return found
+
+
+def _no_fan(size: tuple[int, ...]) -> InputError:
+    told = f"{size[1]}x{size[0]} px" if size else "no frame"
+    return InputError(
+        f"No ultrasound fan stands out on the screen ({told}).", f"Show a live B-mode image, or give --roi: {EXAMPLE}."
+    )
