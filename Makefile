@@ -14,7 +14,7 @@ export ORT_DISABLE_TELEMETRY := 1 # as edge/__init__.py does, for programs that 
 run: $(VENV)/run.stamp
 	$(EDGE) compile edge_n -o build/fetal-planes.edge
 	$(EDGE) evaluate build/fetal-planes.edge --list 32
-	@echo "The bundle lies at build/fetal-planes.edge"
+	@echo "The bundle lies at build/fetal-planes.edge; see it work: $(EDGE) serve build/fetal-planes.edge --source demo"
 
 test: $(VENV)/test.stamp
 	$(VENV)/bin/python -m pytest
@@ -41,17 +41,18 @@ compat: $(VENV)/test.stamp
 	$(EDGE) compile edge_n -o build/fetal-planes.edge
 	$(VENV)/bin/python -m tests.compat.check_old_runtimes
 
-# The picture in the README.
-pictures: $(VENV)/run.stamp
+# The pictures in the documents; the page's need Debian's chromium.
+pictures: $(VENV)/test.stamp
 	$(EDGE) compile edge_n -o build/fetal-planes.edge
 	$(EDGE) evaluate build/fetal-planes.edge --report build/report
 	cp build/report/answers.png build/report/confusion.png docs/pictures/
+	$(VENV)/bin/python -m tests.edge.page.browser.pictures
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/run.stamp: pyproject.toml | $(VENV)/bin/pip
-	$(VENV)/bin/pip install -q $(TORCH) -e '.[compile]'
+	$(VENV)/bin/pip install -q $(TORCH) -e '.[compile,serve]'
 	touch $@
 
 $(VENV)/test.stamp: pyproject.toml | $(VENV)/bin/pip

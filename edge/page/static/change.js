@@ -36,7 +36,7 @@ function card(kind, title, exam, note) {
     { class: kind },
     el("h3", {}, title),
     el("b", {}, exam.patient || t("none")),
-    el("span", {}, `${t("study")}: ${exam.study || t("none")}`),
+    el("span", {}, t("pair", t("study"), exam.study || t("none"))),
     note && el("span", { class: "soft" }, note),
   );
 }
