@@ -10,7 +10,7 @@ from typing import Any
 from edge.audit import UNAUTHENTICATED
 from edge.reports.document import ExamDocument, ModelUse, ReportRow
 from edge.reports.uids import uid_from_object
-from edge.reports.words import CONFIDENCES, SOURCES, STATES, both
+from edge.reports.words import CONFIDENCES, SOURCES, STATES, both, reason_text
 
 Reference = Callable[[str], dict[str, str]]
 
@@ -111,7 +111,7 @@ def observation_from_row(document: ExamDocument, row: ReportRow, reference: Refe
         "effectiveDateTime": instant_from_wall(row.word_wall or row.captured_wall),
         "performer": performers(row.word_by, reference),
         "valueCodeableConcept": {"text": both(STATES[row.state])},
-        "note": [{"text": row.reason}] if row.reason else [],
+        "note": [{"text": reason_text(row.reason)}] if row.reason else [],
         "method": {"text": f"Protocol {protocol.id}, version sha256:{protocol.sha256}"},
         "device": reference(f"device/{row.bundle or document.models[-1].bundle}"),
         "derivedFrom": [reference("study")] if row.frame else [],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edge.reports.document import WEAK, ReportRow
 from edge.reports.pdf_pen import GRAY, LEADING, LINE, PALE, STATE_COLOURS, Pen
-from edge.reports.words import CONFIDENCES, LABELS, SOURCES, STATES
+from edge.reports.words import CONFIDENCES, LABELS, SOURCES, STATES, reason_text
 
 PICTURE_SHARE = (0.45, 0.56)  # of a narrow and of a wide cell's width
 WIDE = 220.0  # points; from here on there is room for larger letters
@@ -113,7 +113,7 @@ def _details(row: ReportRow) -> list[tuple[str, int]]:
     if row.word_by:
         lines.append((f"{LABELS['by'][0]} {row.word_by}, {time_from_wall(row.word_wall)}", 1))
     if row.reason:
-        lines.append((f"{LABELS['reason'][0]} {LABELS['reason'][1]}: {row.reason}", 3))
+        lines.append((f"{LABELS['reason'][0]} {LABELS['reason'][1]}: {reason_text(row.reason)}", 3))
     if row.frame:
         source, confidence = SOURCES[row.source], CONFIDENCES[row.confidence]
         lines.append((f"{LABELS['confidence'][0]} {LABELS['confidence'][1]}: {confidence[0]} {confidence[1]}", 1))

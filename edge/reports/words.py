@@ -38,6 +38,12 @@ SOURCES: Mapping[str, Words] = {
     "store": ("sent still", "存图"),
     "": ("", ""),
 }
+REASONS: Mapping[str, Words] = {  # codes of the page (edge/page/static/texts.js); what the user typed stays as typed
+    "fetal_position": ("fetal position", "胎位影响"),
+    "acoustic_shadow": ("acoustic shadow or maternal habitus", "声影或孕妇体型影响"),
+    "gestational_age": ("gestational age", "孕周不合适"),
+    "other": ("other reason", "其他原因"),
+}
 PHASES: Mapping[str, Words] = {
     "running": ("not ended", "未结束"),
     "paused": ("paused", "已暂停"),
@@ -86,3 +92,8 @@ STEPS_NOTE: Words = (
 def both(words: Words) -> str:
     """Both words on one line."""
     return f"{words[0]} / {words[1]}"
+
+
+def reason_text(reason: str) -> str:
+    """Why a plane was not obtainable, for people: a code of the page in both languages, else the user's words."""
+    return " ".join(REASONS[reason]) if reason in REASONS else reason

@@ -30,7 +30,7 @@ def texts() -> str:
     """Every Chinese text that a report writes by itself."""
     protocols = [load_protocol(name) for name in protocol_names()]
     planes = [text for protocol in protocols for text in (protocol.zh, *(plane.zh for plane in protocol.planes))]
-    tables = (words.STATES, words.CONFIDENCES, words.SOURCES, words.PHASES, words.LABELS)
+    tables = (words.STATES, words.CONFIDENCES, words.SOURCES, words.REASONS, words.PHASES, words.LABELS)
     told = [zh for table in tables for _, zh in table.values()]
     lines = (words.TITLE[1], words.SUBTITLE[1], words.STEPS_NOTE[1], RESEARCH_USE.zh)
     return "".join([*planes, *told, *lines, *REGIONS_ZH.values()])

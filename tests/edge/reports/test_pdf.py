@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from edge.reports.pdf import A4, pdf_from_report
 from edge.reports.pdf_cells import thumbnail_from_jpeg
 from edge.reports.pdf_fonts import LATIN, NOT_EMBEDDED, SHIPPED, load_fonts
 from edge.reports.pdf_pen import Pen
+from edge.reports.words import REASONS, reason_text
 from tests.edge.reports.conftest import MakeReport
 from tests.edge.reports.exams import DEMO_MARKS, jpeg
 from tests.edge.reports.make_font import texts
@@ -153,3 +155,11 @@ def test_text_is_wrapped_and_cut_to_its_width() -> None:
         assert all(pen.fonts.width(line, 8) <= 60 for line in lines)
     assert pen.lines("x" * 90, 8, 60, 1)[0].endswith("...")
     assert pen.lines("", 8, 60, 1) == []
+
+
+def test_every_reason_that_the_page_offers_is_written_in_both_languages() -> None:
+    page = Path(pdf_fonts.__file__).parents[1] / "page" / "static" / "texts.js"
+    offered = re.findall(r"^  reason_(\w+): \[", page.read_text("utf-8"), re.MULTILINE)
+    assert set(offered) - {"words"} == set(REASONS)
+    assert reason_text("fetal_position") == "fetal position 胎位影响"
+    assert reason_text("as typed") == "as typed"
