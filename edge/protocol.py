@@ -87,6 +87,27 @@ def load_protocol(name: str) -> Protocol:
     return protocol_from_text((FOLDER / f"{name}.toml").read_text("utf-8"))
 
 
+def protocol_from_name(name: str) -> Protocol:
+    """A protocol of the runtime, or of an own file.
+
+    Args:
+        name: of one of the runtime's, or the path of a .toml file.
+
+    Raises:
+        UsageError: there is none, or it is not valid.
+    """
+    if not name.endswith(".toml"):
+        if name in protocol_names():
+            return load_protocol(name)
+        raise UsageError(
+            f"There is no protocol {name!r}.", f"Choose one of: {', '.join(protocol_names())}; or give a .toml file."
+        )
+    try:
+        return protocol_from_text(Path(name).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The protocol file {name} cannot be read.", "Correct the path; write it in UTF-8.") from error
+
+
 def protocol_from_text(text: str) -> Protocol:
     """Parse a protocol.
 

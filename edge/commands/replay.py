@@ -81,8 +81,8 @@ def _replay_of_clip(
     from edge.commands.progress import progress_bar
     from edge.exam import exam_from_events
     from edge.exam_replay import replay_from_exam
+    from edge.protocol import protocol_from_name
     from edge.service.roi import roi_from_text
-    from edge.service.service_settings import protocol_from_name
     from edge.session import open_session
     from edge.sources.images import files_from_path
 

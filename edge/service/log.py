@@ -6,6 +6,7 @@ value that does not fit its key, is left out and counted in the line's "withheld
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -83,14 +84,16 @@ class Log:
         self._wall = wall
 
     def write(self, event: str, **fields: object) -> None:
-        """One line.
+        """One line; a stream that takes none (its disk is full, its reader is gone) is no reason to end an examination.
 
         Args:
             event: what happened, lower-case words joined by "_", written in the program and never made of data.
             fields: of KEYS.
         """
-        self._stream.write(line_from_event(event, fields, self._wall()) + "\n")
-        self._stream.flush()
+        line = line_from_event(event, fields, self._wall())
+        with contextlib.suppress(OSError):
+            self._stream.write(line + "\n")
+            self._stream.flush()
 
 
 def line_from_event(event: str, fields: Mapping[str, object], wall: str) -> str:

@@ -31,6 +31,9 @@ FIND_WITHIN_S = 3.0  # then the source is down, with its cause: a menu, or a sca
 MIN_LIT = (
     0.2  # share of a fan's box; at least 0.42 in 250 of the shipped images, each on a black screen of twice its side
 )
+FLAT_STEP = 4  # gray levels that count as one: what a video chain makes of a plain area
+MAX_FLAT = 0.25  # share of a fan's lit pixels on one such level; at most 0.18 in the 471 shipped images, and more on a
+# page, in menus, or where black comes as 16: a box around those holds the names as well
 EXAMPLE = "X,Y,W,H in pixels from the frame's upper left corner, e.g. --roi 320,60,1280,960"
 
 
@@ -83,11 +86,17 @@ def roi_from_gray(gray: NDArray[np.uint8]) -> Roi | None:
         gray: (H,W), 0..255.
     """
     box = box_from_gray(gray)
-    if box is None or float((gray[box] > SECTOR_LEVEL).mean()) < MIN_LIT:
+    if box is None or not _is_fan(gray[box]):
         return None
     rows, columns = box
     roi = Roi(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
     return roi if min(roi.width, roi.height) >= MIN_SIDE_PX else None
+
+
+def _is_fan(gray: NDArray[np.uint8]) -> bool:
+    """Whether a box holds speckle and enough of it, not a page."""
+    lit = gray[gray > SECTOR_LEVEL]
+    return lit.size >= MIN_LIT * gray.size and int(np.bincount(lit // FLAT_STEP).max()) <= MAX_FLAT * lit.size
 
 
 def cut_frames(frames: Iterator[Frame], roi: Roi) -> Iterator[Frame]:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, TypeVar
 from edge.errors import MachineError, UsageError
 from edge.keyring import Keyring
 from edge.loading import load_bundle
-from edge.protocol import Protocol
+from edge.protocol import Protocol, protocol_from_name
 from edge.service.attention_request import MapRequests
 from edge.service.bedside_facts import BedsideFacts
 from edge.service.child import Child
@@ -37,7 +37,7 @@ from edge.service.notify import Notifier
 from edge.service.plane_check import PlaneCheck
 from edge.service.pump import TELL_S, Pump
 from edge.service.reader import Reader
-from edge.service.service_settings import ServiceSettings, protocol_from_name
+from edge.service.service_settings import ServiceSettings
 from edge.service.service_store import service_store
 from edge.service.signal_state import Signal
 from edge.service.sink import Sink, open_sink

@@ -8,7 +8,6 @@ from pathlib import Path
 from edge.audit import OPERATOR
 from edge.errors import InputError, UsageError
 from edge.exam_keys import ExamKey, key_from_texts
-from edge.protocol import Protocol, load_protocol, protocol_from_text, protocol_names
 from edge.service.orders import OpenExam, order_from_json
 from edge.service.roi import Roi
 
@@ -97,24 +96,3 @@ def key_from_options(patient: str, study: str) -> ExamKey | None:
     except InputError as error:
         raise UsageError("--patient or --study is no id of an exam.", "Use at most 64 letters and digits.") from error
     return key
-
-
-def protocol_from_name(name: str) -> Protocol:
-    """A protocol of the runtime, or of an own file.
-
-    Args:
-        name: of one of the runtime's, or the path of a .toml file.
-
-    Raises:
-        UsageError: there is none, or it is not valid.
-    """
-    if not name.endswith(".toml"):
-        if name in protocol_names():
-            return load_protocol(name)
-        raise UsageError(
-            f"There is no protocol {name!r}.", f"Choose one of: {', '.join(protocol_names())}; or give a .toml file."
-        )
-    try:
-        return protocol_from_text(Path(name).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The protocol file {name} cannot be read.", "Correct the path; write it in UTF-8.") from error

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.preprocess import Placement, Preprocess, placement_from_gray, sector_from_gray, square_from_frame
+from edge.preprocess import (
+    Placement,
+    Preprocess,
+    gray_from_frame,
+    placement_from_gray,
+    sector_from_gray,
+    square_from_frame,
+)
 
 
 def screen(height: int, width: int, rows: slice, columns: slice) -> NDArray[np.uint8]:
@@ -46,3 +53,11 @@ def test_a_screen_without_a_sector_is_used_whole() -> None:
     gray = screen(120, 200, slice(10, 20), slice(50, 60))
     place = placement_from_gray(gray, Preprocess(size_px=50, crop="sector"))
     assert (place.rows, place.columns) == (slice(0, 120), slice(0, 200))
+
+
+def test_luma_of_every_colour_is_the_integer_sum_of_bt_601() -> None:
+    green, blue = np.meshgrid(np.arange(256), np.arange(256), indexing="ij")
+    for red in range(256):
+        colours = np.stack([np.full_like(green, red), green, blue], axis=-1).astype(np.uint8)
+        expected = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
+        assert np.array_equal(gray_from_frame(colours), expected)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from edge.errors import UsageError
-from edge.protocol import load_protocol, protocol_from_text, protocol_names
+from edge.errors import EdgeError, UsageError
+from edge.protocol import load_protocol, protocol_from_name, protocol_from_text, protocol_names
 
 STUDENT = (
     "abdomen", "brain_transthalamic", "brain_transventricular", "brain_transcerebellar", "femur", "thorax",
@@ -62,3 +64,13 @@ PLANE = '[[planes]]\nid = "a"\nen = "a"\nzh = "a"\nregion = "a"\nrequired = true
 def test_a_broken_protocol_is_told(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         protocol_from_text(text)
+
+
+def test_a_protocol_is_named_or_a_file(tmp_path: Path) -> None:
+    assert protocol_from_name("demo").id == "demo"
+    own = tmp_path / "own.toml"
+    own.write_text(Path("edge/protocols/demo.toml").read_text("utf-8").replace('id = "demo"', 'id = "own"', 1), "utf-8")
+    assert protocol_from_name(str(own)).id == "own"
+    own.write_bytes(b"\xff")
+    with pytest.raises(EdgeError, match="cannot be read"):
+        protocol_from_name(str(own))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import socket
@@ -91,3 +92,11 @@ def test_a_manager_that_is_not_there_does_no_harm(environment: dict[str, str]) -
 )
 def test_the_watchdog_is_fed_three_times_as_often_as_asked(environment: dict[str, str], expected: float | None) -> None:
     assert watchdog_from_environment(environment, pid=7) == expected
+
+
+def test_a_stream_that_takes_nothing_does_not_end_the_service() -> None:
+    class FullDisk(io.StringIO):
+        def flush(self) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    Log(FullDisk(), lambda: "now").write("started")

@@ -140,3 +140,11 @@ def test_text_and_black_are_no_fan() -> None:
     lines = np.zeros((320, 480), np.uint8)
     lines[::12, ::3] = 255  # sparse text over the whole screen
     assert roi_from_gray(lines) is None
+
+
+@pytest.mark.parametrize("level", [16, 40, 240])
+def test_a_screen_with_a_lit_background_is_no_fan(level: int) -> None:
+    """A page of patients, or black that a grabber hands on as 16: its box would be the whole screen, names and all."""
+    picture = np.maximum(screen(), np.uint8(level))
+    picture[10:18, 20:28] = 0
+    assert roi_from_gray(picture) is None

@@ -24,7 +24,7 @@ from edge.service.desk import Desk
 from edge.service.log import Log
 from edge.service.notify import Notifier
 from edge.service.run import Outside, Ready, run_service
-from edge.service.service_settings import ServiceSettings, key_from_options, protocol_from_name
+from edge.service.service_settings import ServiceSettings, key_from_options
 from edge.service.service_store import service_store
 from edge.service.stop import Stop
 from edge.service.ticker import Ticker
@@ -204,13 +204,3 @@ def test_patient_and_study_are_a_key_and_nothing_is_none() -> None:
     assert key_from_options("", "") is None
     with pytest.raises(UsageError):
         key_from_options("P\n1", "")
-
-
-def test_a_protocol_is_named_or_a_file(tmp_path: Path) -> None:
-    assert protocol_from_name("demo").id == "demo"
-    own = tmp_path / "own.toml"
-    own.write_text(Path("edge/protocols/demo.toml").read_text("utf-8").replace('id = "demo"', 'id = "own"', 1), "utf-8")
-    assert protocol_from_name(str(own)).id == "own"
-    own.write_bytes(b"\xff")
-    with pytest.raises(EdgeError, match="cannot be read"):
-        protocol_from_name(str(own))
