@@ -32,6 +32,7 @@ from edge.prediction import Prediction
 from edge.preprocess import gray_from_frame
 from edge.protocol import Protocol
 from edge.record import bytes_from_record
+from edge.service.roi import kept_from_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,12 +114,12 @@ def pictures_from_files(
 
     Args:
         files: in order.
-        cut: leaves of a picture what may be looked at; None: all of it.
+        cut: leaves of a picture what may be looked at; None: of a screen the fan, as the service does.
         read: told after each file how many were read.
 
     Raises:
         ImageError: a file is damaged or no picture: a replay leaves nothing out silently.
-        InputError: the DICOM files are of two patients or studies.
+        InputError: the DICOM files are of two patients or studies, or a screen shows no fan.
         DeviceError: the decoder of a video is not installed.
     """
     from edge.sources.images import frames_from_file, kind_from_file
@@ -128,7 +129,7 @@ def pictures_from_files(
         _check_key(file, keys)
         at_s, is_video = start_s, kind_from_file(file) == "video"
         step_s = 1 / UNTIMED_HZ if is_video else STEP_S  # where the file tells no time
-        for frame in frames_from_file(file):
+        for frame in kept_from_file(file) if cut is None else frames_from_file(file):
             since_s = frame.index * step_s if frame.time_ms is None else frame.time_ms / 1e3
             at_s = max(at_s, round(start_s + since_s, 6))
             pixels = frame.pixels if cut is None else cut(frame.pixels)

@@ -10,7 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from edge.files import sha256_from_bytes
+
 MAX_KEY_LENGTH = 64  # characters; DICOM PS3.5 table 6.2-1: LO (Patient ID) and UI (Study Instance UID) hold at most 64
+DIGEST_DIGITS = 16  # end an id that had to be cut
 
 
 @dataclass(frozen=True)
@@ -53,4 +56,9 @@ def destination_from_key(open_key: ExamKey, frame_key: ExamKey | None) -> Destin
 
 
 def _stripped(text: str) -> str:
-    return text.strip(" \0")[:MAX_KEY_LENGTH]
+    """Cut to its length where it is no valid id, but never so that two patients become one."""
+    bare = text.strip(" \0")
+    if len(bare) <= MAX_KEY_LENGTH:
+        return bare
+    digest = sha256_from_bytes(bare.encode("utf-8", "backslashreplace"))[:DIGEST_DIGITS]
+    return f"{bare[: MAX_KEY_LENGTH - DIGEST_DIGITS - 1]}~{digest}"

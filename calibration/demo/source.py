@@ -73,7 +73,7 @@ class DemoSource:
         """Frames at their own rate unless fast."""
         start_s = self.options.clock()
         for number, (pixels, time_ms) in enumerate(self._pictures()):
-            self.options.wait_until(start_s + time_ms / 1e3)
+            start_s += self.options.wait_until(start_s + time_ms / 1e3)
             yield Frame(pixels, number, self.options.clock(), self.kind, self.key)
 
     def _pictures(self) -> Iterator[tuple[NDArray[np.uint8], float]]:

@@ -103,7 +103,9 @@ def _check_options(settings: Settings) -> None:
     app = typer.Typer(add_completion=False)
     app.command("serve")(serve)
     words = service_words(settings, "BUNDLE")[2:]
-    typer.main.get_command(app).make_context("serve", list(words))
+    context = typer.main.get_command(app).make_context("serve", list(words))
+    if context.params["patient"] or context.params["study"]:
+        raise UsageError("A service is not of one patient.", "Leave --patient and --study out; open exams on the page.")
     if any(word.partition("=")[0] == "--host" for word in settings.options) and not settings.addresses:
         raise UsageError("--host binds the page where the unit lets nobody in.", "Say who may: --allow 192.168.7.0/24.")
 

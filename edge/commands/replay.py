@@ -19,7 +19,7 @@ What = Annotated[str, typer.Argument(metavar="EXAM|VIDEO", help="Id of a stored 
 Bundle = Annotated[Optional[Path], typer.Option("--bundle", help="The .edge file that answers a video.")]
 Asked = Annotated[Optional[str], typer.Option("--protocol", help="Name or .toml file; default: the bundle's.")]
 Region = Annotated[
-    Optional[str], typer.Option("--roi", help="X,Y,W,H in pixels: what of a video's screen is looked at.")
+    Optional[str], typer.Option("--roi", help="X,Y,W,H: what of a picture is looked at; default: a video's fan.")
 ]
 Output = Annotated[Optional[Path], typer.Option("-o", help="Write the JSON into this file as well.")]
 

@@ -112,7 +112,7 @@ def _serve(settings: ServiceSettings, as_json: bool) -> None:
             stop=stop,
             on_ready=screen.show_ready,
             on_status=screen.show_status,
-            clock=time.monotonic,
+            clock=_clock,
             wall=_wall,
         )
         try:
@@ -189,6 +189,11 @@ def _rows(ready: Ready) -> list[tuple[str, str]]:
         ("protocol", f"{facts.protocol.id}: {facts.protocol.en} / {facts.protocol.zh}"),
     ]
     return [row for row in rows if row[1]]
+
+
+def _clock() -> float:
+    """Monotonic, seconds; runs on while the machine sleeps, so that a result of before the sleep is old after it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _wall() -> str:

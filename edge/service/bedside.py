@@ -21,7 +21,7 @@ class Bedside(Protocol):
         ...
 
     def carry_out(self, order: Order) -> None:
-        """Do what the user said; on return it is durable.
+        """Do what the user said; on return it is durable, but for a freeze, whose capture is a moment later.
 
         Raises:
             UsageError: there is no such exam, plane, fetus or frame, or the exam does not take the order now.

@@ -51,15 +51,14 @@ class CameraSource(OwnSource):
 
 
 def open_camera_source(where: str, options: SourceOptions) -> CameraSource:
-    """`camera:/dev/video0`; `camera` alone is the first device.
+    """`camera:/dev/video0`; `camera` alone is the first device. One that is not there may be plugged in later.
 
     Raises:
-        DeviceError: there is no such device.
+        DeviceError: it is no device.
     """
     device = Path(where or DEFAULT_DEVICE)
-    if not device.exists() or not stat.S_ISCHR(device.stat().st_mode):
+    if device.exists() and not stat.S_ISCHR(device.stat().st_mode):
         raise DeviceError(
-            f"There is no camera {device}.",
-            "Plug the video grabber in and name its device: camera:/dev/videoN (list them: ls /dev/video*).",
+            f"{device} is no camera.", "Name the video grabber: camera:/dev/videoN (list them: ls /dev/video*)."
         )
     return CameraSource(device, options)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from edge.errors import UsageError
 from edge.exam import state_after
 from edge.exam_keys import ExamKey, key_from_texts
+from edge.exam_state import RUNNING
 from edge.exam_watch import freeze_pressed, settled, ticked
 from edge.service.answer import Answer
 from edge.service.bedside_facts import BedsideFacts
@@ -92,6 +93,25 @@ class Desk:
             self._shown = seats[-1].exam.id if seats else None
             self._publish()
 
+    def open_first(self, order: OpenExam) -> None:
+        """Open the exam that the service was started with; called once, after `reopen`.
+
+        Where an earlier run left exams, this one may have been started again by itself, hours after somebody typed that
+        patient: frames without a key are nobody's until the user acknowledged it.
+
+        Raises:
+            UsageError: there can be no such exam.
+            MachineError: the disk is full or failed; nothing was changed.
+        """
+        with self._turn:
+            is_doubtful = bool(self._seats or self._unread)
+            try:
+                self._open(order)
+                if is_doubtful and self._shown is not None:
+                    self._show(replace(self._seats[self._shown], is_changed=True), self._clock())
+            finally:
+                self._publish()
+
     def take_answer(self, answer: Answer) -> None:
         """A frame and what the engine said of it; nothing is raised: a store that fails is a state."""
         frame = answer.frame
@@ -134,6 +154,13 @@ class Desk:
                 self._put(seat.rested(now_s))
             self._publish()
         self._keeper.probe()
+
+    def settle(self) -> None:
+        """Answer the presses of the freeze key that wait: no tick comes after the end of the service."""
+        with self._turn:
+            for seat in tuple(self._seats.values()):
+                self._settled(seat)
+            self._publish()
 
     def picture(self, exam: str, frame: str) -> bytes:
         """JPEG of a stored capture.
@@ -189,10 +216,8 @@ class Desk:
         else:
             event = event_from_order(seat.exam, order, now_s, self._wall())
             if isinstance(event, SETTLING) and state_after(seat.exam, event) != seat.exam:
-                watch, events = settled(seat.exam, seat.watch)
-                seat = self._keeper.captured(replace(seat, watch=watch, awaited=None), events)
-                self._put(seat)
-            self._put(self._keeper.kept(seat, event))
+                seat = self._settled(seat)
+            self._put(_turned(seat, self._keeper.kept(seat, event), now_s))
             if isinstance(order, Continue):
                 self._show(replace(self._named(order.exam), is_changed=False), now_s)
 
@@ -205,10 +230,25 @@ class Desk:
             return
         self._keeper.check_well()
         frame = self._freeze()
-        if frame is None:
+        if frame is None or not self._is_of(seat, frame):
             raise UsageError("There is no fresh picture to keep.", "Look at source and engine, then press again.")
         watch = freeze_pressed(seat.exam, seat.watch, now_s, operator_of(seat.exam, order))
         self._put(replace(seat, watch=watch, awaited=frame.sequence))
+
+    def _settled(self, seat: Seat) -> Seat:
+        """The exam after the press that waits was answered with the frames that are here."""
+        watch, events = settled(seat.exam, seat.watch)
+        seat = self._keeper.captured(replace(seat, watch=watch, awaited=None), events)
+        self._put(seat)
+        return seat
+
+    def _is_of(self, seat: Seat, frame: Frame) -> bool:
+        """Whether a frame is of what is scanned now; right after a change the newest one is of what was before."""
+        if frame.captured_s < seat.since_s:
+            return False
+        if frame.key is not None:
+            return frame.key == seat.exam.key
+        return self._turns.exam_at(frame.captured_s) == seat.exam.id
 
     def _acknowledge(self, seat: Seat, now_s: float) -> None:
         if seat.exam.id != self._shown:
@@ -233,3 +273,12 @@ class Desk:
         late = sum(seat.late_stills for seat in seats)
         shown = self._seats.get(self._shown or "")
         self._now = DeskNow(shown, others, self._keeper.refused, late, self._unread)
+
+
+def _turned(before: Seat, seat: Seat, now_s: float) -> Seat:
+    """The exam after an order, with the time from which its frames count."""
+    if seat.exam.fetus != before.exam.fetus:
+        return replace(seat, since_s=now_s, fetus_before=before.exam.fetus)
+    if seat.exam.phase == RUNNING != before.exam.phase:
+        return replace(seat, since_s=now_s, fetus_before=None)
+    return seat

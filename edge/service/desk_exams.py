@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -36,6 +37,8 @@ class Seat:
         awaited: number of the frame that the freeze key kept and that has no answer yet.
         is_changed: the service opened or showed it by itself, and nobody has acknowledged that.
         late_stills: still images that came after the end.
+        since_s: when the pause ended or the fetus was switched last: a live frame captured before it counts no more.
+        fetus_before: that was scanned until then; None: there was no switch.
     """
 
     exam: Exam
@@ -46,6 +49,8 @@ class Seat:
     awaited: int | None = None
     is_changed: bool = False
     late_stills: int = 0
+    since_s: float = -math.inf
+    fetus_before: int | None = None
 
     @property
     def is_ended(self) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge.exam_events import Captured
-from edge.exam_watch import JudgedFrame, watch_after
+from edge.exam_watch import JudgedFrame, Watch, watch_after
 from edge.frame_quality import quality_from_gray
 from edge.prediction import NOT_COVERED, Prediction
 from edge.preprocess import gray_from_frame
@@ -37,8 +37,8 @@ def seat_after(seat: Seat, answer: Answer, name: str, wall: str) -> tuple[Seat, 
     frame = answer.frame
     if seat.is_ended and frame.is_still:
         return replace(seat, late_stills=seat.late_stills + 1), ()
-    prediction = _prediction(answer)
-    if seat.is_ended or prediction is None:
+    prediction, is_before = _prediction(answer), frame.captured_s < seat.since_s
+    if seat.is_ended or prediction is None or (is_before and not frame.is_still):
         return seat, ()
     gray = gray_from_frame(frame.pixels)
     references = dict(seat.references)
@@ -46,8 +46,11 @@ def seat_after(seat: Seat, answer: Answer, name: str, wall: str) -> tuple[Seat, 
     if not frame.is_still:
         references[frame.source] = reference
     judged = JudgedFrame(name, frame.key, frame.captured_s, wall, prediction, quality, frame.is_still)
-    watch, events = watch_after(seat.exam, seat.watch, judged)
     pictures = {**seat.pictures, name: gray}
+    if is_before:  # a still that waited for its answer: of the fetus that was scanned then
+        before = replace(seat.exam, fetus=seat.fetus_before or seat.exam.fetus)
+        return replace(seat, pictures=pictures), watch_after(before, Watch(), judged)[1]
+    watch, events = watch_after(seat.exam, seat.watch, judged)
     return replace(seat, watch=watch, references=references, pictures=pictures), events
 
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.errors import ImageError
+from edge.errors import InputError
 from edge.exam_keys import ExamKey
 from edge.service.frame import Frame
 from edge.service.own_source import OwnSource, path_from_where
+from edge.service.roi import kept_from_file
 from edge.service.source_options import SourceOptions
 
 
@@ -38,21 +39,22 @@ class FolderSource(OwnSource):
         """Every picture of every file, the files `pause_s` apart unless fast.
 
         Raises:
-            ImageError: there is no picture, or none could be read.
+            InputError: there is no picture, or none could be read or shows a fan where it must.
         """
         from edge.sources.images import files_from_path, frames_from_file
 
         count, first_error = 0, None
+        pictures_from_file = frames_from_file if self.options.is_whole else kept_from_file
         for file in files_from_path(self.folder):
             start_s = self.options.clock() + (self.options.pause_s if count else 0.0)
             try:
                 key = _key_from_file(file)
-                for picture in frames_from_file(file):
-                    self.options.wait_until(start_s + (picture.time_ms or 0.0) / 1e3)
+                for picture in pictures_from_file(file):
+                    start_s += self.options.wait_until(start_s + (picture.time_ms or 0.0) / 1e3)
                     now_s, is_still = self.options.clock(), picture.time_ms is None
                     yield Frame(picture.pixels, count, now_s, self.kind, key, is_still, machine=picture.machine)
                     count += 1
-            except ImageError as error:
+            except InputError as error:
                 first_error = first_error or error
         if count == 0 and first_error is not None:
             raise first_error

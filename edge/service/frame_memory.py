@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SLOT_BYTES = 3840 * 2160 * 3  # a 4K RGB screen; pages that no frame reaches take no memory
+SLOT_BYTES = 4096 * 2160 * 3  # DCI 4K, RGB: what a bridge may send; pages that no frame reaches take no memory
 
 
 class FrameMemory:

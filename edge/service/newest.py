@@ -28,12 +28,10 @@ class NewestCounts:
     Attributes:
         frames: put, live and kept.
         dropped: live frames that a newer one replaced.
-        waiting: frames in the queue now.
     """
 
     frames: int
     dropped: int
-    waiting: int
 
 
 class Newest:
@@ -126,7 +124,7 @@ class Newest:
     def counts(self) -> NewestCounts:
         """What went through so far."""
         with self._changed:
-            return NewestCounts(self._frames, self._dropped, len(self._kept))
+            return NewestCounts(self._frames, self._dropped)
 
     def close(self) -> None:
         """Let a waiting put go; frames that were taken in are still given out."""

@@ -35,11 +35,6 @@ class Process:
         self.channel = channel
         self.memory = memory
 
-    @property
-    def is_running(self) -> bool:
-        """Whether it has not ended."""
-        return self._process.poll() is None
-
     def end(self, patience_s: float = 0.0) -> str:
         """Kill it if it runs, and free what it had.
 

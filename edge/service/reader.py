@@ -26,7 +26,6 @@ class Reader:
     Attributes:
         error: why the source ended or is down; None while it runs.
         kind: of the source.
-        credit: attribution of its images, where it shows a demo's.
     """
 
     def __init__(
@@ -42,7 +41,6 @@ class Reader:
         """
         self.error: EdgeError | None = None
         self.kind = ""
-        self.credit = ""
         self._opened = opened
         self._newest = newest
         self._clock = clock
@@ -58,7 +56,7 @@ class Reader:
             EdgeError: it cannot be opened; later failures are told by `state` and `error`.
         """
         source, now_s = self._opened(), self._clock()
-        self.kind, self.credit = source.kind, source.credit
+        self.kind = source.kind
         self._watch = SignalWatch(source.is_live, now_s, now_s)
         self._thread = threading.Thread(target=self._run, args=(source,), name="frame-reader", daemon=True)
         self._thread.start()
@@ -95,14 +93,17 @@ class Reader:
                     self._watch = self._watch.after_frame(frame.pixels, self._clock())
                     if self._closing.is_set() or not self._newest.put(frame):
                         return
-        except EdgeError as error:
-            self.error = error
         except Exception as error:  # noqa: BLE001  # a source of another package: its mistake must show as a lost signal
-            self.error = MachineError(f"The source {self.kind} failed: {type(error).__name__}.", "Report it.")
+            self.error = self._told(error)
 
     def _again(self) -> Source | None:
         try:
             return self._opened()
-        except EdgeError as error:
-            self.error = error
+        except Exception as error:  # noqa: BLE001  # the same
+            self.error = self._told(error)
             return None
+
+    def _told(self, error: Exception) -> EdgeError:
+        if isinstance(error, EdgeError):
+            return error
+        return MachineError(f"The source {self.kind} failed: {type(error).__name__}.", "Report it.")

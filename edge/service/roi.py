@@ -5,6 +5,8 @@
     --roi X,Y,W,H ----------------------------------------> Roi --cut--> frames
     the brightest of FIND_FRAMES frames that show a fan --> Roi, held ----^        edge.preprocess finds the fan
 
+A camera, a video and a DICOM file that names no ultrasound region are screens; an image file is what somebody cut out.
+
 The fan is found once and held, so that a dark moment does not move the picture; it is found anew when the size of the
 frames changes, and when the source is opened again. Until it is found no frame is handed on; those in which it was
 found are then, so that a video loses none. A box is kept: what a scanner writes into the fan's corners is inside it.
@@ -12,9 +14,9 @@ found are then, so that a video loses none. A box is kept: what a scanner writes
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -22,9 +24,14 @@ from edge.errors import InputError, UsageError
 from edge.preprocess import SECTOR_LEVEL, box_from_gray, gray_from_frame
 from edge.service.frame import Frame
 from edge.sources.frame import MIN_SIDE_PX
+from edge.sources.frame import Frame as FileFrame
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
+
+F = TypeVar("F", Frame, FileFrame)
 
 FIND_FRAMES = 8  # a quarter of a second at 30 Hz: speckle and probe move, and dark stripes close; 50 MB of 1080p
 FIND_WITHIN_S = 3.0  # then the source is down, with its cause: a menu, or a scanner that waits
@@ -99,7 +106,20 @@ def _is_fan(gray: NDArray[np.uint8]) -> bool:
     return lit.size >= MIN_LIT * gray.size and int(np.bincount(lit // FLAT_STEP).max()) <= MAX_FLAT * lit.size
 
 
-def cut_frames(frames: Iterator[Frame], roi: Roi) -> Iterator[Frame]:
+def kept_from_file(path: Path) -> Iterator[FileFrame]:
+    """Every frame of an image, DICOM file or video, of a screen the fan alone.
+
+    Raises:
+        ImageError: as of `edge.sources.images.frames_from_file`.
+        InputError: a screen shows no fan.
+    """
+    from edge.sources.images import frames_from_file
+
+    frames = frames_from_file(path)
+    return fan_frames(frames, None) if _is_screen(path) else frames
+
+
+def cut_frames(frames: Iterator[F], roi: Roi) -> Iterator[F]:
     """Frames cut to a given region.
 
     Raises:
@@ -108,40 +128,49 @@ def cut_frames(frames: Iterator[Frame], roi: Roi) -> Iterator[Frame]:
     return (replace(frame, pixels=roi.cut(frame.pixels)) for frame in frames)
 
 
-def fan_frames(frames: Iterator[Frame], within_s: float | None) -> Iterator[Frame]:
+def fan_frames(frames: Iterator[F], time_s: Callable[[F], float] | None) -> Iterator[F]:
     """Frames of a screen cut to its fan.
 
     Args:
         frames: of one opening of a source.
-        within_s: a fan must show within so many seconds; None: within the frames.
+        time_s: when a frame was captured, seconds: a fan must show within FIND_WITHIN_S; None: within the frames.
 
     Raises:
         InputError: none did.
     """
     size: tuple[int, ...] = ()
-    roi, seen, since_s = None, list[Frame](), 0.0
+    roi, seen, since_s = None, list[F](), 0.0
     for frame in frames:
         if frame.pixels.shape[:2] != size:
-            size, roi, seen, since_s = frame.pixels.shape[:2], None, [], frame.captured_s
+            size, roi, seen = frame.pixels.shape[:2], None, []
+            since_s = time_s(frame) if time_s else 0.0
         if roi is not None:
             yield replace(frame, pixels=roi.cut(frame.pixels))
         elif roi_from_gray(gray_from_frame(frame.pixels)) is not None:
             seen.append(frame)
             if len(seen) == FIND_FRAMES:
-                roi = _roi_of_all(seen)
+                roi = _roi_of_all([frame.pixels for frame in seen])
                 yield from cut_frames(iter(seen), roi)
                 seen = []
-        elif within_s is not None and frame.captured_s - since_s > within_s:
+        elif time_s is not None and time_s(frame) - since_s > FIND_WITHIN_S:
             raise _no_fan(size)
     if seen:  # a video shorter than the search
-        yield from cut_frames(iter(seen), _roi_of_all(seen))
+        yield from cut_frames(iter(seen), _roi_of_all([frame.pixels for frame in seen]))
     elif roi is None:
         raise _no_fan(size)
 
 
-def _roi_of_all(frames: list[Frame]) -> Roi:
+def _is_screen(path: Path) -> bool:
+    from edge.sources.dicom import header_from_file, regions_from_header
+    from edge.sources.images import kind_from_file
+
+    kind = kind_from_file(path)
+    return kind == "video" or (kind == "dicom" and not regions_from_header(path, header_from_file(path)))
+
+
+def _roi_of_all(screens: list[NDArray[np.uint8]]) -> Roi:
     """The fan of the brightest each pixel was; of the last frame where that lights up more than a fan."""
-    grays = [gray_from_frame(frame.pixels) for frame in frames]
+    grays = [gray_from_frame(pixels) for pixels in screens]
     found = roi_from_gray(np.max(grays, axis=0)) or roi_from_gray(grays[-1])
     assert found is not None  # every frame here showed one
     return found

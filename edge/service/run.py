@@ -151,6 +151,7 @@ def run_service(settings: ServiceSettings, outside: Outside) -> None:
         outside.notifier.send("STOPPING=1")
         service.reader.close()
         service.pump.drain(DRAIN_S)
+        service.desk.settle()
     outside.log.write("stopped")
     if ticker.error is not None:
         raise ticker.error
@@ -190,10 +191,9 @@ class _Service:
         clock, reader = self._outside.clock, self.reader
         end_s = clock() + FIRST_S
         while clock() < end_s and not self._newest.counts.frames:
-            is_over = reader.state(clock()) is Signal.ENDED
-            if reader.error is not None and (is_over or isinstance(reader.error, UsageError)):
-                raise reader.error
-            if is_over:
+            if reader.state(clock()) is Signal.ENDED:
+                if reader.error is not None:
+                    raise reader.error
                 return
             time.sleep(POLL_S)
 
@@ -202,7 +202,7 @@ class _Service:
         if self._settings.opening is None:
             return
         try:
-            self.desk.carry_out(self._settings.opening)
+            self.desk.open_first(self._settings.opening)
         except MachineError as error:
             self._outside.log.write("exam_not_opened", exit_code=error.exit_code)
 
@@ -239,9 +239,10 @@ def _api_settings(settings: ServiceSettings) -> ServerSettings:
 
 
 def _source(settings: ServiceSettings, outside: Outside) -> Source:
-    return open_source(
-        settings.source, SourceOptions(seed=settings.seed, pause_s=settings.pause_s, clock=outside.clock)
+    options = SourceOptions(
+        seed=settings.seed, pause_s=settings.pause_s, is_whole=settings.roi is not None, clock=outside.clock
     )
+    return open_source(settings.source, options)
 
 
 def _child_settings(settings: ServiceSettings, bundle: Bundle) -> ChildSettings:

@@ -23,7 +23,7 @@ class ServiceSettings:
         home: the keyring's folder; exams lie below it unless `store` says otherwise.
         source: a text as of `edge.service.source`.
         protocol: name of a protocol of the runtime, or path of a .toml file; None: the bundle's own.
-        roi: what is kept of every frame; None: see `edge.service.source.frames_of`.
+        roi: what is kept of every frame; None: see `edge.service.roi`.
         scanner: its model, for sources whose frames do not tell; "" where it is not known.
         sinks: texts as of `edge.service.sink`.
         host: where the page is bound; elsewhere than loopback only with TLS and a PIN.

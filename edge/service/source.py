@@ -21,7 +21,7 @@ from edge.service.camera_source import open_camera_source
 from edge.service.folder_source import open_folder_source
 from edge.service.frame import Frame
 from edge.service.plugins import factory_from_text
-from edge.service.roi import FIND_WITHIN_S, Roi, cut_frames, fan_frames
+from edge.service.roi import Roi, cut_frames, fan_frames
 from edge.service.source_options import SourceOptions
 from edge.service.video_source import open_video_source
 
@@ -108,5 +108,5 @@ def frames_of(source: Source, roi: Roi | None) -> Iterator[Frame]:
     if roi is not None:
         return cut_frames(source.frames(), roi)
     if source.is_screen:
-        return fan_frames(source.frames(), FIND_WITHIN_S if source.reopens else None)
+        return fan_frames(source.frames(), (lambda frame: frame.captured_s) if source.reopens else None)
     return source.frames()

@@ -27,16 +27,17 @@ class Stop:
     def __init__(self) -> None:
         self.event = threading.Event()
         self.is_serving = False
-        self._before: list[object] = []
+        self._before: dict[int, object] = {}
 
     def __enter__(self) -> Stop:
-        self._before = [signal.signal(number, self._told) for number in SIGNALS]
+        heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup: not SIGHUP
+        self._before = {number: signal.signal(number, self._told) for number in heard}
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in zip(SIGNALS, self._before, strict=True):
+        for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal gave
 
     def _told(self, number: int, frame: FrameType | None) -> None:

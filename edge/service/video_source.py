@@ -45,7 +45,7 @@ class VideoSource(OwnSource):
         for picture in frames_from_video(self.path):
             started_s = self.options.clock() if started_s is None else started_s
             time_ms = 1e3 * picture.index / UNTIMED_HZ if picture.time_ms is None else picture.time_ms
-            self.options.wait_until(started_s + time_ms / 1e3)
+            started_s += self.options.wait_until(started_s + time_ms / 1e3)
             yield Frame(picture.pixels, picture.index, self.options.clock(), self.kind)
 
 

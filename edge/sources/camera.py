@@ -41,5 +41,5 @@ def pictures_from_camera(device: Path) -> Iterator[NDArray[np.uint8]]:
     except (av.FFmpegError, OSError) as error:
         raise DeviceError(
             f"The camera {device} gives no picture: {error.strerror}.",
-            "Check cable and signal, that no other program uses it, and the user's group: video.",
+            "Plug it in and check its name (ls /dev/video*), the signal, other programs, and the user's group: video.",
         ) from error

@@ -204,3 +204,32 @@ def test_orders_and_ticks_while_answers_stream_leave_the_exam_as_it_is_stored(de
         thread.join()
     assert failures == []
     assert desk.is_as_stored(desk.shown.exam)
+
+
+def test_a_press_that_waits_at_the_end_of_the_service_is_kept(desk: Bench) -> None:
+    exam = desk.open()
+    desk.scan("femur", 2)
+    desk.order("freeze")
+    desk.desk.settle()
+    assert freezes(desk, exam) == [("femur", "freeze")]
+    assert desk.is_as_stored(desk.shown.exam)
+
+
+def test_frames_from_before_a_switch_are_not_the_next_fetus_however_late_their_answers_come(desk: Bench) -> None:
+    exam = desk.open(fetuses=2)
+    waiting = []
+    for _ in range(6):
+        desk.times.now_s += 0.1
+        waiting.append(desk.frame())
+    still = desk.frame(is_still=True)
+    desk.times.now_s += 0.1
+    desk.order("fetus", fetus=2)
+    for frame in waiting:
+        desk.answer(frame, prediction("femur"))
+    assert desk.captures(exam) == []
+    desk.answer(still, prediction("femur"))
+    (captured,) = [event for event in desk.events(exam) if isinstance(event, Captured)]
+    assert captured.capture.fetus == 1
+    desk.scan("femur")
+    assert {record.fetus for record in desk.shown.exam.records if record.capture is not None} == {1, 2}
+    assert desk.is_as_stored(desk.shown.exam)

@@ -149,3 +149,16 @@ def test_frames_that_alternate_between_two_studies_are_captured_in_each(desk: Be
     seats = {seat.exam.key: seat.exam.id for seat in (desk.shown, *desk.desk.now.others)}
     assert desk.captures(seats[A]) == [("femur", "machine")]
     assert desk.captures(seats[B]) == [("abdomen", "machine")]
+
+
+@pytest.mark.parametrize("key", [None, A])
+def test_a_press_whose_picture_is_of_another_exam_is_refused_and_not_lost_silently(
+    desk: Bench, key: ExamKey | None
+) -> None:
+    desk.open("PA", "1.2")
+    desk.times.now_s += FRAME_S
+    desk.live = desk.frame(key)
+    desk.times.now_s += FRAME_S
+    desk.open("PB", "1.3")
+    with pytest.raises(UsageError, match="no fresh picture"):
+        desk.order("freeze")

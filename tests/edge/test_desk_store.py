@@ -18,6 +18,7 @@ from edge.exam_events import ClockRestarted, ModelChanged
 from edge.exam_keys import ExamKey
 from edge.exam_replay import stored_exam
 from edge.service.desk_keeper import PROBE_S, REOPENED_MAX
+from edge.service.orders import OpenExam
 from edge.store_check import check_store
 from tests.edge.conftest import MANIFEST
 from tests.edge.desk_bench import Bench, Disk, Times, bench, facts, prediction
@@ -218,3 +219,21 @@ def test_a_replay_of_the_store_gives_the_exam_byte_for_byte(tmp_path: Path) -> N
         desk.order("end")
         assert json_from_exam(stored_exam(desk.store, exam).exam) == json_from_exam(desk.shown.exam)
         assert json.loads(json_from_exam(desk.shown.exam))["phase"] == "ended"
+
+
+def test_a_service_that_starts_again_with_its_first_patient_takes_no_frame_of_the_next_one_for_that(
+    tmp_path: Path,
+) -> None:
+    first = OpenExam("", "PA", "", 1)
+    with bench(tmp_path) as desk:
+        desk.desk.open_first(first)
+        assert not desk.shown.is_changed
+        desk.open("PB")
+    with bench(tmp_path) as desk:
+        desk.desk.open_first(first)
+        assert (desk.shown.exam.key.patient, desk.shown.is_changed) == ("PA", True)
+        desk.scan("femur")
+        assert captured_planes(desk) == []
+        desk.order("acknowledge")
+        desk.scan("femur")
+        assert captured_planes(desk) == ["femur"]

@@ -27,3 +27,10 @@ def test_two_empty_texts_are_no_key() -> None:
 )
 def test_a_frame_goes_where_its_key_says(key: ExamKey | None, expected: Destination) -> None:
     assert destination_from_key(ExamKey("P1", "1.2"), key) is expected
+
+
+def test_ids_that_are_too_long_stay_apart() -> None:
+    first, second = (key_from_texts("P" * 70 + end, "") for end in "ab")
+    assert first is not None
+    assert first != second
+    assert len(first.patient) == 64

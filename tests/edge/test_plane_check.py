@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge.errors import UsageError
+from edge.errors import MachineError, UsageError
 from edge.exam_keys import ExamKey
 from edge.record import json_from_record
 from edge.service.bedside import Bedside
@@ -216,3 +217,25 @@ def test_metrics_tell_of_service_and_desk_and_name_nobody(room: Room, disk: Disk
     ):
         assert line in text.splitlines()
     assert "SECRET" not in text
+
+
+def test_a_view_does_not_wait_for_a_disk_that_hangs(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    exam, writing, hangs = room.desk.open(), threading.Event(), threading.Event()
+
+    def append(*_: object) -> int:
+        writing.set()
+        hangs.wait(10)
+        raise MachineError("The disk hangs.", "Wait.")
+
+    monkeypatch.setattr(room.desk.store, "append", append)
+    frame = room.desk.frame(is_still=True)
+    thread = threading.Thread(target=room.desk.answer, args=(frame, prediction("femur")))
+    thread.start()
+    assert writing.wait(10)
+    view = room.check.view()
+    assert thread.is_alive()
+    assert view.exam is not None
+    assert view.exam.checklist.exam == exam
+    hangs.set()
+    thread.join()
+    assert room.check.view().store.refused == 1

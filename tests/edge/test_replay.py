@@ -22,12 +22,15 @@ from edge.files import sha256_from_bytes
 from edge.prediction import NOT_STANDARD, Prediction
 from edge.protocol import load_protocol
 from edge.record import bytes_from_record
+from edge.service.source import frames_of, open_source
+from edge.service.source_options import SourceOptions
 from edge.store import store_path
 from edge.store_reader import open_reader
 from tests.conftest import Command, check_told
 from tests.edge.conftest import MANIFEST
 from tests.edge.reports.exams import DEMO_MARKS, stored
 from tests.edge.stored import opened
+from tests.edge.test_service_sources import screen_video
 from tests.edge.test_sources_dicom import dicom
 
 Tissue = Callable[[int], NDArray[np.uint8]]
@@ -145,6 +148,15 @@ def test_files_come_one_after_the_other_at_their_own_rate(tissue: Tissue, tmp_pa
     ]  # fmt: skip
     assert {picture.pixels.shape[:2] for picture in pictures} == {(40, 50)}
     assert told == [1, 2]
+
+
+def test_a_video_is_replayed_as_the_service_sees_it(tmp_path: Path) -> None:
+    path = screen_video(tmp_path / "a.mp4")
+    served = list(frames_of(open_source(f"video:{path}", SourceOptions(fast=True)), None))
+    replayed = list(pictures_from_files([path]))
+    assert len(served) == len(replayed) == 10
+    for one, other in zip(served, replayed, strict=True):
+        np.testing.assert_array_equal(one.pixels, other.pixels)
 
 
 def test_two_patients_are_never_replayed_as_one_exam(tissue: Tissue, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from edge.commands import serve
 from edge.keyring import Keyring
 from edge.store import store_path
 from edge.store_check import check_store
@@ -144,3 +145,8 @@ def test_a_person_is_told_where_the_page_is_and_what_this_is(keyring: Keyring, a
     assert "http://127.0.0.1:" in told
     assert "demo:" in told
     assert "Research software" in told
+
+
+def test_the_clock_runs_on_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.clock_gettime", {time.CLOCK_BOOTTIME: 7.0}.get)
+    assert serve._clock() == 7.0

@@ -59,7 +59,8 @@ def test_whatever_ends_the_inference_process_the_exam_is_whole_and_the_still_is_
         for number, (how, picture) in enumerate(zip(("killed", "hung", "memory"), variants(tissue), strict=False), 1):
             before = service.view()["engine"]["answered"]
             deadly(service, how)
-            large = picture.repeat(10, 0).repeat(10, 1)  # its gray copy is more than a starved allocator has at hand
+            times = 8 + 2 * number  # larger each time: a starved allocator has no such piece at hand
+            large = picture.repeat(times, 0).repeat(times, 1)
             assert service.still(np.stack([large] * 3, axis=-1), "P1")
             service.wait_view(lambda view, before=before: view["engine"]["answered"] > before, BACK_S)
             service.wait_view(lambda view: set(captured(view)) == {"abdomen", "femur"})

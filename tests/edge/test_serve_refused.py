@@ -56,7 +56,7 @@ def test_an_engine_of_another_machine(edge: Command, bundles: Maker, stills: Pat
     [
         (("--source", "tape:1"), 2, "no source 'tape'"),
         (("--source", "folder:/nowhere"), 3, "not there"),
-        (("--source", "camera:/dev/video97"), 4, "no camera"),
+        (("--source", "camera:/dev"), 4, "is no camera"),
         (("--source", "STILLS", "--protocol", "mine"), 2, "no protocol 'mine'"),
         (("--source", "STILLS", "--protocol", "/nowhere/a.toml"), 2, "cannot be read"),
         (("--source", "STILLS", "--roi", "1,2,3"), 2, "no region"),

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from edge.errors import DeviceError, EdgeError, MachineError, UsageError
+from edge.errors import DeviceError, MachineError, UsageError
 from edge.exam_keys import ExamKey
 from edge.keyring import Keyring
 from edge.service import run
@@ -30,6 +30,7 @@ from edge.service.stop import Stop
 from edge.service.ticker import Ticker
 from tests.edge.conftest import Maker
 from tests.edge.serving import bands_bundle
+from tests.edge.stored import opened
 
 WALL = "2026-11-21T00:00:00Z"
 
@@ -150,7 +151,7 @@ def test_a_full_disk_does_not_keep_the_service_from_starting(
     def full(desk: Desk, order: Any) -> None:
         raise MachineError("The disk is full.", "Free some space.")
 
-    monkeypatch.setattr(Desk, "carry_out", full)
+    monkeypatch.setattr(Desk, "open_first", full)
     around = Around()
     outside = replace(around.outside(), on_ready=lambda ready: around.stop.event.set())
     run_service(replace(settings, sinks=()), outside)
@@ -177,6 +178,30 @@ def test_a_signal_undoes_the_start_and_later_ends_in_order() -> None:
         signal.raise_signal(signal.SIGINT)
         assert stop.event.is_set()
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_signal_that_whoever_started_the_service_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup
+    try:
+        with Stop() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stop.event.is_set()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_demo_removes_what_a_killed_one_left_and_no_other(
+    settings: ServiceSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    demo, left = replace(settings, source="demo"), tmp_path / "vmamba-edge-demo-killed"
+    with opened(left / "exams.db"):
+        pass
+    with service_store(demo, lambda: WALL) as (first, _), service_store(demo, lambda: WALL) as (second, _):
+        assert first.path.exists()
+        assert second.path.exists()
+        assert not left.exists()
 
 
 def test_a_demo_has_a_store_of_its_own_that_goes(settings: ServiceSettings, keyring: Keyring) -> None:

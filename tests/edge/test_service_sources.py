@@ -15,10 +15,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge.errors import DeviceError, EdgeError, ImageError, UsageError
+from edge.errors import DeviceError, EdgeError, ImageError, InputError, UsageError
 from edge.exam_keys import ExamKey
 from edge.service import plugins
-from edge.service.camera_source import CameraSource
 from edge.service.frame import Frame
 from edge.service.newest import Newest
 from edge.service.reader import Reader
@@ -44,6 +43,21 @@ def video(path: Path, frames: int = 10, format: str | None = None) -> Path:
     return path
 
 
+def screen_video(path: Path, frames: int = 10) -> Path:
+    """A fan of speckle on a black screen with a name above it."""
+    av = pytest.importorskip("av", reason="PyAV is not installed")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25, options={"qscale": "2"})
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for index in range(frames):
+            pixels = np.zeros((240, 320, 3), np.uint8)
+            pixels[80:200, 100:260] = np.random.default_rng(index).integers(60, 220, (120, 160, 1), dtype=np.uint8)
+            pixels[8:20, 16:40] = 255
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
 def simulated(pause_s: float = 1.0) -> SourceOptions:
     """A clock that only sleeping moves, from 100 s on."""
     now = [100.0]
@@ -52,9 +66,9 @@ def simulated(pause_s: float = 1.0) -> SourceOptions:
     )
 
 
-def dicom(path: Path, patient: str, study: str) -> None:
-    """A DICOM still with a patient and a study."""
-    from pydicom.dataset import FileDataset, FileMetaDataset
+def dicom(path: Path, patient: str, study: str, has_region: bool = True) -> None:
+    """A DICOM still with a patient and a study, its region all of it."""
+    from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
     from pydicom.uid import UID, ExplicitVRLittleEndian, UltrasoundImageStorage
 
     meta = FileMetaDataset()
@@ -67,6 +81,12 @@ def dicom(path: Path, patient: str, study: str) -> None:
     header.SamplesPerPixel, header.PhotometricInterpretation, header.PixelRepresentation = 1, "MONOCHROME2", 0
     header.BitsAllocated, header.BitsStored, header.HighBit = 8, 8, 7
     header.PixelData = bytes(64 * 64)
+    if has_region:
+        region = Dataset()
+        region.RegionSpatialFormat = region.RegionDataType = 1
+        region.RegionLocationMinX0 = region.RegionLocationMinY0 = 0
+        region.RegionLocationMaxX1 = region.RegionLocationMaxY1 = 63
+        header.SequenceOfUltrasoundRegions = [region]
     header.save_as(path, enforce_file_format=True)
 
 
@@ -112,7 +132,7 @@ def test_a_slideshow_pauses_between_pictures(tmp_path: Path, tissue: Tissue) -> 
 
 def test_a_clip_in_a_folder_comes_at_its_own_rate_and_is_no_still(tmp_path: Path, tissue: Tissue) -> None:
     Image.fromarray(tissue(0)).save(tmp_path / "a.png")
-    video(tmp_path / "b.mp4")
+    screen_video(tmp_path / "b.mp4")
     frames = list(open_source(f"folder:{tmp_path}", simulated(pause_s=1.5)).frames())
     assert [frame.is_kept for frame in frames] == [True, *[False] * 10]
     assert frames[-1].captured_s == pytest.approx(101.5 + 0.36, abs=2e-3)
@@ -126,10 +146,41 @@ def test_dicom_files_bring_patient_and_study(tmp_path: Path) -> None:
     assert [frame.is_still for frame in frames] == [True] * 3
 
 
+def test_a_video_in_a_folder_is_a_screen_and_cut_to_its_fan(tmp_path: Path) -> None:
+    screen_video(tmp_path / "a.mp4")
+    cut, whole = (
+        list(open_source(f"folder:{tmp_path}", SourceOptions(fast=True, is_whole=is_whole)).frames())
+        for is_whole in (False, True)
+    )
+    assert len(cut) == len(whole) == 10
+    height, width = cut[0].pixels.shape[:2]
+    assert abs(height - 120) <= 8
+    assert abs(width - 160) <= 8
+    assert whole[0].pixels.shape[:2] == (240, 320)
+
+
+def test_a_dicom_file_without_a_region_is_a_screen_and_kept_only_if_it_shows_a_fan(tmp_path: Path) -> None:
+    dicom(tmp_path / "a.dcm", "P1", "1.2.3", has_region=False)
+    dicom(tmp_path / "b.dcm", "P1", "1.2.3")
+    assert len(list(open_source(f"folder:{tmp_path}", FAST).frames())) == 1
+    (tmp_path / "b.dcm").unlink()
+    with pytest.raises(InputError, match="No ultrasound fan"):
+        list(open_source(f"folder:{tmp_path}", FAST).frames())
+
+
 def test_a_video_comes_at_its_own_rate(tmp_path: Path) -> None:
     frames = list(open_source(f"video:{video(tmp_path / 'a.mp4')}", simulated()).frames())
     assert [frame.captured_s for frame in frames] == pytest.approx([100 + 0.04 * i for i in range(10)], abs=2e-3)
     assert not any(frame.is_kept for frame in frames)
+
+
+def test_a_video_goes_on_at_its_own_rate_after_the_machine_slept(tmp_path: Path) -> None:
+    now, times = [100.0], list[float]()
+    options = SourceOptions(clock=lambda: now[0], sleep=lambda seconds: now.__setitem__(0, now[0] + seconds))
+    for frame in open_source(f"video:{video(tmp_path / 'a.mp4')}", options).frames():
+        times.append(frame.captured_s)
+        now[0] += 3600 if len(times) == 5 else 0
+    assert np.diff(times[5:]) == pytest.approx(0.04, abs=2e-3)
 
 
 def test_a_fast_video_does_not_wait(tmp_path: Path) -> None:
@@ -151,46 +202,6 @@ def test_a_pipe_that_stalls_is_a_lost_signal_within_half_a_second(tmp_path: Path
         wait_for(lambda: box.counts.frames > count)
     wait_for(lambda: reader.state(time.monotonic()) is Signal.ENDED)
     reader.close()
-
-
-@pytest.mark.parametrize("device", ["/dev/video97", "/dev"])
-def test_a_camera_that_is_not_there_names_the_cure(device: str) -> None:
-    with pytest.raises(DeviceError, match="no camera") as caught:
-        open_source(f"camera:{device}", FAST)
-    assert "camera:/dev/video" in caught.value.cure
-
-
-def test_a_device_that_is_no_camera_is_refused() -> None:
-    pytest.importorskip("av", reason="PyAV is not installed")
-    with pytest.raises(DeviceError, match="gives no picture"):
-        list(open_source("camera:/dev/null", FAST).frames())
-
-
-def test_a_camera_that_is_unplugged_is_lost_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    plugged = threading.Event()
-    plugged.set()
-
-    def pictures(device: Path) -> Iterator[NDArray[np.uint8]]:
-        rng = np.random.default_rng(0)
-        while plugged.is_set():
-            yield rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)
-            time.sleep(0.02)
-        raise DeviceError(f"The camera {device} gives no picture.", "Plug it in.")
-
-    monkeypatch.setattr("edge.service.reader.REOPEN_S", 0.05)
-    reader, box = drive(CameraSource(Path("/dev/video0"), FAST, pictures))
-    wait_for(lambda: box.counts.frames > 2)
-    assert reader.state(time.monotonic()) is Signal.RUNNING
-    plugged.clear()
-    assert wait_for(lambda: reader.state(time.monotonic()) is Signal.LOST) < 0.5
-    assert reader.error is not None
-    plugged.set()
-    wait_for(lambda: reader.state(time.monotonic()) is Signal.RUNNING)
-    last, frame = box.counts.frames, box.take(1)
-    assert frame is not None
-    assert frame.sequence >= last - 1
-    reader.close()
-    assert reader.state(time.monotonic()) is Signal.ENDED
 
 
 def test_a_mistake_in_a_source_ends_it_with_an_error_and_not_the_service() -> None:

@@ -69,6 +69,11 @@ def test_everything_the_service_needs_is_written(install: Command, released: Pat
     assert json.loads(files["etc/vmamba-edge/sbom.cdx.json"])["bomFormat"] == "CycloneDX"
 
 
+def test_a_service_of_one_patient_is_refused(install: Command, released: Path, root: Path) -> None:
+    check_told(install(released, "--", "--patient", "P1"), 2, "not of one patient")
+    assert files_below(root) == {}
+
+
 def test_the_service_believes_the_signer_and_gets_no_private_key(
     install: Command, released: Path, root: Path, keyring: Keyring
 ) -> None:

@@ -1,4 +1,4 @@
-"""Debian's Chromium, once a session, and the page over a scene in a fresh profile.
+"""Debian's Chromium, once a file, and the page over a scene in a fresh profile.
 
 Where Chromium or Playwright is missing the tests are skipped, and fail where CI promises them.
 """
@@ -70,7 +70,7 @@ class Bed:
 Opener = Callable[..., Bed]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is there an event loop runs in this thread, and no other one may
 def chromium() -> Iterator[Any]:
     """The browser."""
     try:
