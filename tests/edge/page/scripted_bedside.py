@@ -30,11 +30,11 @@ from edge.exam_steps import record_of_frame
 from edge.exam_watch import Watch, watch_after
 from edge.manifest import RESEARCH_USE
 from edge.protocol import Protocol, load_protocol
+from edge.service.desk_orders import event_from_order
 from edge.service.frame import Frame
 from edge.service.orders import Acknowledge, ExamOrder, Freeze, OpenExam, Order
 from edge.service.view import EngineView, ExamView, ModelView, OtherExam, SourceView, StoreView, View
 from tests.edge.exam_simulator import THRESHOLD, capture, judged
-from tests.edge.page.scripted_orders import event_from_order
 from tests.edge.page.scripted_pictures import SIZE_PX, jpeg_of, map_png
 
 WALL = "2026-11-21T10:00:00Z"
@@ -200,9 +200,7 @@ class ScriptedBedside:
             live = self._watches[exam.id].latest
             self.press(live.plane if live is not None else None, confidence="medium")
         else:
-            event = event_from_order(order, exam, self._clock(), WALL)
-            if event is not None:
-                self.fold(event)
+            self.fold(event_from_order(exam, order, self._clock(), WALL))
             self._shown = exam.id
 
     def live_jpeg(self, newer_than: int) -> tuple[int, bytes] | None:
