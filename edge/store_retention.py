@@ -7,7 +7,7 @@ lies ahead or cannot be read is kept, and a purge that would take every exam is 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta, timezone
 
 from edge.errors import UsageError
@@ -48,6 +48,7 @@ def purge(
     operator: str | None = None,
     every: bool = False,
     progress: Callable[[str, float], None] | None = None,
+    kept: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Delete every exam older than an age.
 
@@ -58,6 +59,7 @@ def purge(
         operator: id of who purges; None for nobody.
         every: whether it may take all exams there are.
         progress: told each exam that is gone, and the share done.
+        kept: ids of exams that stay however old they are.
 
     Returns:
         The ids of what was deleted.
@@ -73,6 +75,7 @@ def purge(
             f"Every exam of the store ({len(old)}) is that old: the clock tells {now.isoformat(timespec='minutes')}.",
             "If the clock is right and all of them shall go: add --every.",
         )
+    old = tuple(exam for exam in old if exam not in kept)
     for number, exam in enumerate(old, 1):
         store.delete(exam, operator)
         if progress:

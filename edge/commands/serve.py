@@ -35,6 +35,7 @@ PIN = Annotated[Optional[Path], typer.Option(help="File with 4 to 12 digits that
 SOCKET = Annotated[Optional[Path], typer.Option(help="Unix socket of the local API: bridges and programs.")]
 STORE = Annotated[Optional[Path], typer.Option(help="Exam store; default: HOME/exams/exams.db, a demo's goes.")]
 ENCRYPT = Annotated[bool, typer.Option("--encrypt", help="Make a new store encrypted, with a key in HOME/private.")]
+KEEP = Annotated[Optional[str], typer.Option(help="Age after which exams go by themselves, e.g. 30d; default: never.")]
 OPERATOR = Annotated[str, typer.Option(help="Id of who examines; default: unauthenticated.")]
 PATIENT = Annotated[str, typer.Option(help="Patient id of the exam to open; others on this machine see the option.")]
 STUDY = Annotated[str, typer.Option(help="Study id of the exam to open.")]
@@ -58,6 +59,7 @@ def serve(
     socket: SOCKET = None,
     store: STORE = None,
     encrypt: ENCRYPT = False,
+    keep: KEEP = None,
     operator: OPERATOR = "",
     patient: PATIENT = "",
     study: STUDY = "",
@@ -70,6 +72,7 @@ def serve(
     """Check planes at the bedside: frames in, checklist on a page, captures in the exam store."""
     from edge.service.roi import roi_from_text
     from edge.service.service_settings import ServiceSettings, key_from_options, operator_from_text
+    from edge.store_retention import age_from_text
 
     settings = ServiceSettings(
         bundle=bundle,
@@ -87,6 +90,7 @@ def serve(
         socket=socket,
         store=store,
         encrypt=encrypt,
+        keep=None if keep is None else age_from_text(keep),
         operator=operator_from_text(operator),
         key=key_from_options(patient, study),
         threads=threads,

@@ -62,6 +62,7 @@ KEYS: Mapping[str, Callable[[object], bool]] = {
     "exit_code": _is_count,
     "captured": _is_count,
     "missing": _is_count,
+    "exams": _is_count,
     "p50_ms": _is_figure,
     "p99_ms": _is_figure,
     "age_s": _is_figure,

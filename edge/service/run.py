@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -37,6 +38,7 @@ from edge.service.notify import Notifier
 from edge.service.plane_check import PlaneCheck
 from edge.service.pump import TELL_S, Pump
 from edge.service.reader import Reader
+from edge.service.retention import LOOK_S, Retention
 from edge.service.service_settings import ServiceSettings
 from edge.service.service_store import service_store
 from edge.service.signal_state import Signal
@@ -140,6 +142,10 @@ def run_service(settings: ServiceSettings, outside: Outside) -> None:
             )
         )
         stack.callback(service.reader.close)  # first of all: a bridge's still may wait for room in the box
+        retention = None if settings.keep is None else _retention(settings.keep, outside, store)
+        if retention is not None:
+            retention.look(service.desk.now)  # before exams are taken up again
+            stack.enter_context(Ticker(lambda: retention.look(service.desk.now), LOOK_S, outside.stop.event))
         service.start()
         ticker = stack.enter_context(Ticker(lambda: service.tick(page.thread), TICK_S, outside.stop.event))
         outside.stop.is_serving = True
@@ -251,6 +257,10 @@ def _child_settings(settings: ServiceSettings, bundle: Bundle) -> ChildSettings:
 
 def _sinks(settings: ServiceSettings) -> list[tuple[str, Sink]]:
     return [(text.partition(":")[0], open_sink(text)) for text in settings.sinks]
+
+
+def _retention(age: timedelta, outside: Outside, store: Store) -> Retention:
+    return Retention(store, age, outside.clock, outside.wall, outside.log)
 
 
 def _facts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from edge.audit import OPERATOR
@@ -34,6 +35,7 @@ class ServiceSettings:
         socket: of the local API; None: none.
         store: the exam store; None: the device's own, or for a demo a temporary one.
         encrypt: a store that is made now is encrypted.
+        keep: exams go by themselves when their last event is older; None: they stay.
         operator: id of who examines; "" for nobody.
         key: patient and study of the exam to open at the start; None: the user opens one.
         threads: of the engine.
@@ -56,6 +58,7 @@ class ServiceSettings:
     socket: Path | None = None
     store: Path | None = None
     encrypt: bool = False
+    keep: timedelta | None = None
     operator: str = ""
     key: ExamKey | None = None
     threads: int = 2
