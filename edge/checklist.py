@@ -11,12 +11,14 @@ no probability is in it, only steps. Without a watch (a report, a replay) nothin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge.exam import progress_age_s
 from edge.exam_state import Exam, PlaneRecord, PlaneState
 from edge.exam_watch import AI_OFF_S, Watch, run_of_watch
+from edge.prediction import NOT_COVERED
 from edge.protocol import Plane
+from edge.temporal import Run
 
 DONE = (PlaneState.CAPTURED, PlaneState.CONFIRMED, PlaneState.NOT_OBTAINABLE)
 REGIONS_ZH = {  # of the protocols that come with the runtime; another region shows its English id in both languages
@@ -72,7 +74,7 @@ class LiveResult:
 
     Attributes:
         frame: its name.
-        answer: plane, "not_standard" or "not_covered".
+        answer: plane, "not_standard" or "not_covered"; while the last second agrees on a plane, that plane.
         confidence: step, or None.
         age_s: since the source gave the frame, seconds.
         is_off: too old, or from a clock that is not this one: show "AI off", whatever else is alive.
@@ -134,6 +136,7 @@ def checklist_from_exam(exam: Exam, now_s: float, watch: Watch | None = None) ->
     if watch is not None and live is not None and not live.is_off:
         run = run_of_watch(exam, watch)
         candidate = (run.plane, exam.fetus) if run is not None and run.is_candidate else None
+        live = _steadied(live, run)
     planes = {plane.id: plane for plane in exam.protocol.planes}
     regions = list(dict.fromkeys(plane.region for plane in exam.protocol.planes))
     records = sorted(exam.records, key=lambda r: (r.fetus, regions.index(planes[r.plane].region)))
@@ -160,6 +163,17 @@ def live_from_watch(watch: Watch, now_s: float) -> LiveResult | None:
     age_s = now_s - watch.latest.at_s
     vote = watch.latest
     return LiveResult(vote.frame, vote.answer, vote.confidence, max(0.0, age_s), abs(age_s) > AI_OFF_S)
+
+
+def _steadied(live: LiveResult, run: Run | None) -> LiveResult:
+    """The plane that the window is on while single frames say otherwise: letters that flicker cannot be read.
+
+    It follows a probe that moved off within the window's minority, about a third of a second; a frame on which the
+    model has no say is told at once.
+    """
+    if run is None or not run.is_candidate or live.answer in (run.plane, NOT_COVERED):
+        return live
+    return replace(live, answer=run.plane, confidence=run.accepted[-1].confidence)
 
 
 def _row(exam: Exam, record: PlaneRecord, plane: Plane, is_candidate: bool) -> Row:

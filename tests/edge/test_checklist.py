@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 
 import pytest
 
 from edge.checklist import REGIONS_ZH, checklist_from_exam
 from edge.exam import PlaneState
 from edge.exam_events import Confirmed, FetusSwitched, NotObtainable
-from edge.exam_watch import Watch
+from edge.exam_watch import JudgedFrame, Watch
+from edge.prediction import NOT_COVERED, NOT_STANDARD
 from edge.protocol import load_protocol, protocol_names
 from edge.record import json_from_record
 from tests.edge.exam_simulator import PLANES, after, captured, event, exam, judged, watched
@@ -87,3 +89,29 @@ def test_no_probability_is_shown() -> None:
     text = json.dumps(json_from_record(checklist_from_exam(state, 1.2, watch)))
     assert "probability" not in text and "0.9" not in text
     assert '"confirmed"' in text and '"high"' in text
+
+
+def answers(*frames: JudgedFrame) -> list[str]:
+    """What is shown after each frame."""
+    state, watch, shown = exam(), Watch(), []
+    for frame in frames:
+        state, watch, _ = watched(state, watch, frame)
+        live = checklist_from_exam(state, frame.at_s, watch).live
+        shown.append("" if live is None else live.answer)
+    return shown
+
+
+def test_one_frame_that_says_otherwise_does_not_flicker() -> None:
+    doubtful = judged("d", 1.2, probability=0.3)
+    assert answers(*HELD, doubtful)[-2:] == ["femur", "femur"]
+
+
+def test_a_probe_that_moved_off_is_told_within_half_a_second() -> None:
+    off = [judged(f"o{i}", 1.2 + i / 30, probability=0.3) for i in range(15)]
+    assert answers(*HELD, *off)[-1] == NOT_STANDARD
+
+
+def test_a_frame_that_the_model_has_no_say_in_is_told_at_once() -> None:
+    dark = judged("n", 1.2)
+    dark = replace(dark, prediction=replace(dark.prediction, accepted=False, answer=NOT_COVERED))
+    assert answers(*HELD, dark)[-1] == NOT_COVERED
