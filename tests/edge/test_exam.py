@@ -78,6 +78,14 @@ def test_a_full_capture_gives_way_only_to_a_clearly_better_one(probability: floa
     assert frame_of(after(exam(), captured("f1"), captured("f2", probability=probability))) == kept
 
 
+@pytest.mark.parametrize(("score", "kept"), [(0.966, "old"), (0.968, "new")])
+def test_near_one_a_frame_is_clearly_better_that_lacks_a_fifth_less(score: float, kept: str) -> None:
+    state = after(exam(), captured("old", 1.0, probability=0.96, quality=1.0))
+    state = after(state, captured("new", 2.0, probability=score, quality=1.0))
+    record = state.record("femur", 1)
+    assert record is not None and record.capture is not None and record.capture.frame == kept
+
+
 def test_a_frozen_frame_gives_way_to_nothing_of_the_machine() -> None:
     state = after(exam(), captured("f1", source="freeze", probability=0.7), captured("f2", probability=0.99))
     assert frame_of(state) == "f1"
