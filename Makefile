@@ -17,7 +17,7 @@ run: $(VENV)/run.stamp
 	@echo "The bundle lies at build/fetal-planes.edge; see it work: $(EDGE) serve build/fetal-planes.edge --source demo"
 
 test: $(VENV)/test.stamp
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/test.stamp
 	$(VENV)/bin/ruff format --check .
