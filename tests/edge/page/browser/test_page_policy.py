@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +12,12 @@ from edge.page.doors import ServerSettings
 from tests.edge.page.conftest import Live, serving
 from tests.edge.page.scripted_bedside import ScriptedBedside
 
-CHROMIUM = Path("/usr/bin/chromium")
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed: apt install chromium"),
-]
+pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-def opened(browser: Any, url: str | None, **options: Any) -> tuple[Any, list[str]]:
+def opened(chromium: Any, url: str | None, **options: Any) -> tuple[Any, list[str]]:
     """A page of its own profile, and what it complained of."""
-    page = browser.new_context(ignore_https_errors=True, **options).new_page()
+    page = chromium.new_context(ignore_https_errors=True, **options).new_page()
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -41,8 +25,8 @@ def opened(browser: Any, url: str | None, **options: Any) -> tuple[Any, list[str
     return page, complaints
 
 
-def test_the_page_works_under_its_own_policy(browser: Any, live: Live) -> None:
-    page, complaints = opened(browser, live.page.url)
+def test_the_page_works_under_its_own_policy(chromium: Any, live: Live) -> None:
+    page, complaints = opened(chromium, live.page.url)
     page.wait_for_selector('body[data-link="ok"]')
     status = page.evaluate(
         """async (exam) => {
@@ -56,9 +40,9 @@ def test_the_page_works_under_its_own_policy(browser: Any, live: Live) -> None:
     page.context.close()
 
 
-def test_another_site_reads_and_does_nothing(browser: Any, live: Live, box: ScriptedBedside) -> None:
+def test_another_site_reads_and_does_nothing(chromium: Any, live: Live, box: ScriptedBedside) -> None:
     with serving(box, ServerSettings(port=0)) as other:  # another port is another origin, and the same site
-        page, _ = opened(browser, other.page.url, bypass_csp=True)  # a site that forbids itself nothing
+        page, _ = opened(chromium, other.page.url, bypass_csp=True)  # a site that forbids itself nothing
         address = f"http://127.0.0.1:{live.page.port}/api/"
         asked = """async ([url, options]) => { try { return (await fetch(url, options)).status } catch { return 0 } }"""
         exam = live.box.open()
@@ -77,10 +61,10 @@ def test_another_site_reads_and_does_nothing(browser: Any, live: Live, box: Scri
     assert live.box.orders == []
 
 
-def test_the_login_form_opens_the_page(browser: Any, box: ScriptedBedside, certificate: tuple[Path, Path]) -> None:
+def test_the_login_form_opens_the_page(chromium: Any, box: ScriptedBedside, certificate: tuple[Path, Path]) -> None:
     cert, key = certificate
     with serving(box, ServerSettings("127.0.0.1", 0, tls_cert=cert, tls_key=key, pin="2468")) as running:
-        page, complaints = opened(browser, running.page.url)
+        page, complaints = opened(chromium, running.page.url)
         page.fill("#pin", "1111")
         page.click("button")
         page.wait_for_selector(".wrong:visible")
