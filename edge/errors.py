@@ -4,6 +4,7 @@
 
     EdgeError                    cause + cure, exit code
     |-- MachineError        1    disk, memory, a process that was killed     -> whoever owns the machine
+    |   `-- PeerError              another process or device does not answer; trying again may help
     |-- UsageError          2    a command or call that cannot mean anything -> whoever typed it
     |-- InputError          3    a file that does not hold what it should
     |   |-- ImageError             frame, image, DICOM object, video
@@ -40,6 +41,10 @@ class MachineError(EdgeError):
     """The machine failed: disk, memory, a killed process."""
 
     exit_code = 1
+
+
+class PeerError(MachineError):
+    """Another process or device is away, silent or not understood; trying again may help."""
 
 
 class UsageError(EdgeError):

@@ -12,6 +12,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any, TypeVar, Union
 
 T = TypeVar("T")
@@ -104,6 +105,10 @@ def _value_from_json(kind: Any, data: object, where: str) -> Any:
 
 
 def _scalar_from_json(kind: type, data: object, where: str) -> object:
+    if issubclass(kind, Enum):
+        if data not in [member.value for member in kind]:
+            raise _mismatch(data, f"one of {', '.join(str(member.value) for member in kind)}", where)
+        return kind(data)
     if kind is float:
         if isinstance(data, bool) or not isinstance(data, (int, float)) or not math.isfinite(data):
             raise _mismatch(data, "a finite number", where)

@@ -23,6 +23,10 @@ EXTRAS = {
     "matplotlib": "compile",
     "timm": "train",
     "torchvision": "train",
+    "serial": "bridge",
+    "google": "bridge",
+    "pynetdicom": "bridge",
+    "highdicom": "bridge",
 }  # top-level module -> extra that brings it
 
 

@@ -19,7 +19,7 @@ What = Annotated[str, typer.Argument(metavar="EXAM|VIDEO", help="Id of a stored 
 Bundle = Annotated[Optional[Path], typer.Option("--bundle", help="The .edge file that answers a video.")]
 Asked = Annotated[Optional[str], typer.Option("--protocol", help="Name or .toml file; default: the bundle's.")]
 Region = Annotated[
-    Optional[str], typer.Option("--roi", help="X,Y,W,H: what of a picture is looked at; default: a video's fan.")
+    Optional[str], typer.Option("--roi", help="X,Y,W,H[@WxH]: what of a picture is looked at; default: a video's fan.")
 ]
 Output = Annotated[Optional[Path], typer.Option("-o", help="Write the JSON into this file as well.")]
 
@@ -82,7 +82,7 @@ def _replay_of_clip(
     from edge.exam import exam_from_events
     from edge.exam_replay import replay_from_exam
     from edge.protocol import protocol_from_name
-    from edge.service.roi import roi_from_text
+    from edge.service.roi import HeldRoi, roi_from_text
     from edge.session import open_session
     from edge.sources.images import files_from_path
 
@@ -95,9 +95,8 @@ def _replay_of_clip(
         asked = protocol_from_name(protocol or session.manifest.protocol.id)
         told = [*digests_from_files(files), *([] if region is None else [str(region)])]
         opened = opened_from_digests(session.manifest, session.digest, asked, told)
-        pictures = pictures_from_files(
-            files, None if region is None else region.cut, lambda count: progress("replaying", count / len(files))
-        )
+        cut = None if region is None else HeldRoi(region).cut
+        pictures = pictures_from_files(files, cut, lambda count: progress("replaying", count / len(files)))
         events = list(events_from_pictures(opened, pictures, session.classify))
         return replay_from_exam(exam_from_events(events), len(events), session.manifest.watermark)
 

@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8711
 SCHEMA = 1  # of the line that says the service is ready
-SOURCE = Annotated[str, typer.Option(help="demo, camera:/dev/video0, video:PATH, folder:PATH; or another package's.")]
+SOURCE = Annotated[
+    str, typer.Option(help="demo, camera:DEVICE, video:PATH, folder:PATH, bridge[:NAME]; or another package's.")
+]
 PROTOCOL = Annotated[Optional[str], typer.Option(help="Name or .toml file of the protocol; default: the bundle's.")]
-ROI = Annotated[Optional[str], typer.Option(help="X,Y,W,H: what is kept of a frame; default: the fan of a screen.")]
+ROI = Annotated[
+    Optional[str], typer.Option(help="X,Y,W,H[@WxH]: what is kept of a frame; default: the fan of a screen.")
+]
 SCANNER = Annotated[str, typer.Option(help="Model of the scanner, where its frames do not tell.")]
 SINK = Annotated[Optional[list[str]], typer.Option(help="Where results go besides the page; may be given again.")]
 PORT = Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0: any that is free.")]

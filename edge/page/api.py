@@ -23,6 +23,7 @@ from edge.record import RecordError, json_from_bytes, json_from_record
 from edge.service.bedside import Bedside
 from edge.service.metrics_text import CONTENT_TYPE
 from edge.service.orders import order_from_json
+from edge.service.signal_note import note_from_json
 
 MAX_ORDER_BYTES = 4096  # the longest order has 200 characters of reason and some ids
 ORDER_PATIENCE_S = 5.0  # for its body to come
@@ -124,7 +125,7 @@ class Api:
         return Response(_utf8({"view": json_from_record(view)}), media_type=JSON_TYPE)
 
     async def frame(self, request: Request) -> Response:
-        """A picture of a bridge; it is as old as its first byte here."""
+        """A picture of a bridge, as old as its first byte here; one with a name is answered when it is settled."""
         captured_s = self._clock()
         try:
             head = head_from_headers(request.headers.raw)
@@ -132,12 +133,28 @@ class Api:
                 body = await body_within(request, MAX_FRAME_BYTES, FRAME_PATIENCE_S)
                 frame = frame_from_bytes(head, body, captured_s)
                 lane = "stills" if head.is_still else "live"
+                if head.name:
+                    taken, settled = await self._lanes.run(lane, lambda: self._bedside.settle_frame(frame))
+                    return reply_from_json({"taken": taken, "settled": settled})
                 taken = await self._lanes.run(lane, lambda: self._bedside.put_frame(frame))
         except ImageError as error:
             raise ReplyError(400, error) from error
         except EdgeError as error:
             raise failed_order(error) from error
         return reply_from_json({"taken": taken})
+
+    async def signal(self, request: Request) -> Response:
+        """What a bridge says of its signal."""
+        body = await body_within(request, MAX_ORDER_BYTES, ORDER_PATIENCE_S)
+        try:
+            note = note_from_json(json_from_bytes(body))
+            await self._lanes.run("quick", lambda: self._bedside.tell_signal(note))
+        except RecordError as error:
+            cause = InputError(f"The signal is {error}.", "Send one JSON object; fields as in docs/integrator.md.")
+            raise ReplyError(400, cause) from error
+        except EdgeError as error:
+            raise failed_order(error) from error
+        return reply_from_json({"ok": True})
 
     def _forget_map(self, done: asyncio.Future[bytes]) -> None:
         self._map = None

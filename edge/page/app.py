@@ -6,7 +6,7 @@
     GET  /healthz  /metrics                  both
     GET  /api/view  /api/events  /api/live.jpg  /api/attention.png  /api/exams/{exam}/frames/{frame}.jpg
     POST /api/orders/{name}                  both
-    POST /api/frames                         socket
+    POST /api/frames  /api/signal            socket
     POST /login                              TCP with a PIN
 
 In: a `Bedside` and the rules of a transport. Out: an ASGI app.
@@ -71,7 +71,10 @@ def _shared_routes(api: Api) -> list[Route]:
 
 
 def _socket_routes(api: Api) -> list[Route]:
-    return [Route("/api/frames", api.frame, methods=["POST"])]
+    return [
+        Route("/api/frames", api.frame, methods=["POST"]),
+        Route("/api/signal", api.signal, methods=["POST"]),
+    ]
 
 
 def _page_routes(entrance: Entrance, doorkeeper: Doorkeeper | None) -> list[Route]:

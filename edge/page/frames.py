@@ -2,10 +2,11 @@
 
 ::
 
-    X-Width X-Height X-Channels X-Source X-Machine X-Patient X-Study X-Still --> FrameHead --+ body --> Frame
+    X-Width X-Height X-Channels X-Source X-Machine X-Patient X-Study X-Still (X-Name) --> FrameHead --+ body --> Frame
 
 In: headers and raw bytes of somebody else. Out: a `Frame`, or one line of cause and cure. Every header must be there,
-may it be empty: a bridge that forgets whose picture it sends must not get it into the open exam.
+may it be empty: a bridge that forgets whose picture it sends must not get it into the open exam. Only X-Name may be
+missing: a bridge that names its picture is told what became of it, and may send it again without its being kept twice.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from edge.service.frame import Frame
 MAX_SIDE_PX = 4096  # DCI 4K is 4096 x 2160
 MAX_FRAME_BYTES = 4096 * 2160 * 3  # 4K RGB, 26.5 MB
 SOURCE = re.compile(r"[a-z]{1,16}")  # a kind, as the logs know them; never a path or a name
+NAME = re.compile(r"[a-z]{1,16}-[a-z0-9-]{16,64}")  # kind of bridge, digest; the service's own names end in a number
 NAMES = ("width", "height", "channels", "source", "machine", "patient", "study", "still")
+OPTIONAL = ("name",)
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class FrameHead:
         machine: scanner model, or "".
         key: patient and study; None where both are empty.
         is_still: somebody sent this very picture.
+        name: of the frame, the same whenever it is sent; "": it has none.
     """
 
     height_px: int
@@ -49,6 +53,7 @@ class FrameHead:
     machine: str
     key: ExamKey | None
     is_still: bool
+    name: str = ""
 
     @property
     def size_bytes(self) -> int:
@@ -72,6 +77,8 @@ def head_from_headers(headers: RawHeaders) -> FrameHead:
         raise _wrong("channels", "1 or 3")
     if SOURCE.fullmatch(values["source"]) is None:
         raise _wrong("source", "1 to 16 letters a-z")
+    if "name" in values and NAME.fullmatch(values["name"]) is None:
+        raise _wrong("name", "letters, a dash and 16 to 64 of a-z, 0-9 and dash")
     head = FrameHead(
         height_px=_side("height", values["height"]),
         width_px=_side("width", values["width"]),
@@ -80,6 +87,7 @@ def head_from_headers(headers: RawHeaders) -> FrameHead:
         machine=values["machine"],
         key=key_from_texts(values["patient"], values["study"]),
         is_still=values["still"] == "1",
+        name=values.get("name", ""),
     )
     if head.size_bytes > MAX_FRAME_BYTES:
         raise ImageError(f"The frame has {head.size_bytes} bytes, at most {MAX_FRAME_BYTES}.", "Send a smaller one.")
@@ -110,6 +118,7 @@ def frame_from_bytes(head: FrameHead, pixels: bytes, captured_s: float) -> Frame
         key=head.key,
         is_still=head.is_still,
         machine=head.machine,
+        name=head.name,
     )
 
 
@@ -117,7 +126,7 @@ def _values_from_headers(headers: RawHeaders) -> Mapping[str, str]:
     values: dict[str, str] = {}
     for raw_name, raw_value in headers:
         name = raw_name.decode("latin-1").removeprefix("x-")
-        if not raw_name.startswith(b"x-") or name not in NAMES:
+        if not raw_name.startswith(b"x-") or name not in (*NAMES, *OPTIONAL):
             continue
         if name in values:
             raise _wrong(name, "to stand there once")

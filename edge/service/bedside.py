@@ -1,7 +1,7 @@
 """What the API is given of the running plane check; `edge/service/plane_check.py` is it, tests may script another.
 
-Every method may be called from any thread and returns within milliseconds, but for `attention_png`, which waits for the
-engine.
+Every method may be called from any thread and returns within milliseconds, but for `attention_png` and `settle_frame`,
+which wait for the engine.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Protocol
 
 from edge.service.frame import Frame
 from edge.service.orders import Order
+from edge.service.signal_note import SignalNote
 from edge.service.view import View
 
 
@@ -63,5 +64,22 @@ class Bedside(Protocol):
 
         Returns:
             Whether it was taken.
+        """
+        ...
+
+    def settle_frame(self, frame: Frame) -> tuple[bool, str | None]:
+        """Take a frame that a bridge sends, and wait for what becomes of it, some seconds at most.
+
+        Returns:
+            Whether it was taken; then the word of `edge.service.settlement`, or None where nothing is known yet: the
+            bridge sends the same frame under the same name again.
+        """
+        ...
+
+    def tell_signal(self, note: SignalNote) -> None:
+        """Take what a bridge says of its signal.
+
+        Raises:
+            UsageError: the service's frames come from elsewhere.
         """
         ...

@@ -29,11 +29,12 @@ from edge.exam_watch import freeze_pressed, settled, ticked
 from edge.service.answer import Answer
 from edge.service.bedside_facts import BedsideFacts
 from edge.service.desk_exams import DeskNow, Seat, Turns
-from edge.service.desk_frames import seat_after
+from edge.service.desk_frames import seat_after, word_from_seat
 from edge.service.desk_keeper import Keeper
 from edge.service.desk_orders import SETTLING, check_running, event_from_order, operator_of
 from edge.service.frame import Frame
 from edge.service.orders import Acknowledge, Continue, ExamOrder, Freeze, OpenExam, Order
+from edge.service.settlement import KEPT, NOBODYS, REFUSED
 
 if TYPE_CHECKING:
     from edge.store import Store
@@ -119,11 +120,11 @@ class Desk:
             if frame.is_freeze:
                 self._seats = {exam: seat.without_awaited(frame.sequence) for exam, seat in self._seats.items()}
             seat = self._seat_of(frame)
+            word = NOBODYS if frame.key is None else REFUSED
             if seat is not None:
-                name = f"{self._facts.run}-{frame.sequence}"
-                seat, events = seat_after(seat, answer, name, self._wall())
-                self._put(self._keeper.captured(seat, events).trimmed())
+                word = self._answered(seat, answer, frame.name or f"{self._facts.run}-{frame.sequence}")
             self._publish()
+        frame.settle(word)
 
     def carry_out(self, order: Order) -> None:
         """Do what the user said; on return it is durable. What is so already is no mistake.
@@ -172,6 +173,15 @@ class Desk:
         if sequence is None:
             raise UsageError(f"The exam has no picture {frame!r}.", "Take a name from its checklist.")
         return self._keeper.picture(exam, sequence)
+
+    def _answered(self, seat: Seat, answer: Answer, name: str) -> str:
+        """What became of a frame of this exam; a still that it keeps by this name was sent again."""
+        if answer.frame.is_still and name in seat.stored:
+            return KEPT
+        seat, events = seat_after(seat, answer, name, self._wall())
+        seat = self._keeper.captured(seat, events).trimmed()
+        self._put(seat)
+        return word_from_seat(seat, answer, name, any(event.capture.frame == name for event in events))
 
     def _seat_of(self, frame: Frame) -> Seat | None:
         """Whose a frame is; one with a key opens or shows its exam. None: nobody's."""

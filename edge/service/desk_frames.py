@@ -19,6 +19,7 @@ from edge.prediction import NOT_COVERED, Prediction
 from edge.preprocess import gray_from_frame
 from edge.service.answer import Answer
 from edge.service.desk_exams import Seat
+from edge.service.settlement import JUDGED, KEPT, LATE, REFUSED, UNREAD
 from edge.sources.frame import MIN_SIDE_PX
 
 if TYPE_CHECKING:
@@ -52,6 +53,24 @@ def seat_after(seat: Seat, answer: Answer, name: str, wall: str) -> tuple[Seat, 
         return replace(seat, pictures=pictures), watch_after(before, Watch(), judged)[1]
     watch, events = watch_after(seat.exam, seat.watch, judged)
     return replace(seat, watch=watch, references=references, pictures=pictures), events
+
+
+def word_from_seat(seat: Seat, answer: Answer, name: str, was_captured: bool) -> str:
+    """What became of a frame (`edge.service.settlement`).
+
+    Args:
+        seat: of its exam, after what it captured was stored.
+        answer: to the frame.
+        name: of the frame.
+        was_captured: the exam wanted to keep it.
+    """
+    if name in seat.stored:
+        return KEPT
+    if was_captured:
+        return REFUSED
+    if seat.is_ended:
+        return LATE
+    return JUDGED if _prediction(answer) is not None else UNREAD
 
 
 def _prediction(answer: Answer) -> Prediction | None:

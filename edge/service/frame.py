@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ class Frame:
         is_still: somebody sent this very picture (a DICOM store, an image file): never dropped.
         is_freeze: the freeze key was pressed on it: never dropped.
         machine: scanner model, where the source tells; else empty.
+        name: that a bridge gave it, so that the same picture sent twice is kept once; else empty.
+        on_settled: told what became of it (`edge.service.settlement`), by any thread; None: nobody waits.
     """
 
     pixels: NDArray[np.uint8]
@@ -36,11 +39,18 @@ class Frame:
     is_still: bool = False
     is_freeze: bool = False
     machine: str = ""
+    name: str = ""
+    on_settled: Callable[[str], None] | None = None
 
     @property
     def is_kept(self) -> bool:
         """Whether it may not be dropped for a newer one."""
         return self.is_still or self.is_freeze
+
+    def settle(self, word: str) -> None:
+        """Tell who waits what became of it; a word of `edge.service.settlement`."""
+        if self.on_settled is not None:
+            self.on_settled(word)
 
     def age_s(self, now_s: float) -> float:
         """Seconds since it was captured."""

@@ -19,7 +19,8 @@ WORDS = frozenset(
         *("running", "lost", "frozen", "ended"),  # signal
         *("starting", "ready", "waiting", "closed"),  # child
         *("killed", "hung", "memory", "exited", "nonsense", "failed"),  # why a child was lost
-        *("folder", "video", "camera", "demo", "dicom", "openigtlink", "cart", "page", "other"),  # sources and sinks
+        *("folder", "video", "camera", "demo", "bridge", "other"),  # sources
+        *("dicom", "openigtlink", "cart", "page"),  # sinks
     )
 )
 DIGEST = re.compile(r"[0-9a-f]{64}")

@@ -15,6 +15,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 
 from edge.service.frame import Frame
+from edge.service.settlement import DROPPED
 
 KEPT_MAX = 8  # frames; of 4K RGB (25 MB each) 200 MB, of 1024x768 20 MB
 SHOWN_S = 2.0  # a camera's picture stays on the screen while a scanner's send queue brings stills; longer: it is off
@@ -64,7 +65,9 @@ class Newest:
                 self._kept.append(frame)
                 self._still = frame
             else:
-                self._dropped += self._slot is not None
+                if self._slot is not None:
+                    self._dropped += 1
+                    self._slot.settle(DROPPED)
                 self._slot = self._last = frame
             self._changed.notify_all()
             return True

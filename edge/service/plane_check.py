@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edge.checklist import checklist_from_exam
+from edge.errors import UsageError
 from edge.manifest import RESEARCH_USE
 from edge.service.bedside_facts import BedsideFacts
+from edge.service.bridge_reader import BridgeReader
 from edge.service.desk import Desk
 from edge.service.desk_exams import DeskNow, Seat
 from edge.service.fan_out import SinkCounts
@@ -24,6 +27,8 @@ from edge.service.live import LivePicture
 from edge.service.metrics_text import text_from_desk, text_from_sinks, text_from_status
 from edge.service.newest import Newest
 from edge.service.orders import Order
+from edge.service.settlement import SETTLE_S, Settlement
+from edge.service.signal_note import SignalNote
 from edge.service.status import Status
 from edge.service.temperature import load_temperatures
 from edge.service.view import SCHEMA, EngineView, ExamView, ModelView, OtherExam, SourceView, StoreView, View
@@ -45,6 +50,7 @@ class PlaneCheck:
         clock: Callable[[], float],
         temperatures: Callable[[], Mapping[str, float]] = load_temperatures,
         sinks: Callable[[], Mapping[str, SinkCounts]] = dict,
+        bridges: BridgeReader | None = None,
     ) -> None:
         """Nothing runs by itself: `run_service` drives pump and desk.
 
@@ -57,10 +63,11 @@ class PlaneCheck:
             clock: monotonic, seconds; the one of pump and desk.
             temperatures: zone -> degrees Celsius, for the metrics.
             sinks: what became of what they were given, for the metrics (`FanOut.counts`).
+            bridges: watches the bridges' frames, where they are the source; None: the service has its own.
         """
         self._desk, self._newest, self._facts = desk, newest, facts
         self._status, self._attention, self._clock = status, attention, clock
-        self._temperatures, self._sinks = temperatures, sinks
+        self._temperatures, self._sinks, self._bridges = temperatures, sinks, bridges
         self._live = LivePicture()
         self._numbers = itertools.count(1)
         self._model = _model_view(facts)
@@ -99,7 +106,22 @@ class PlaneCheck:
 
     def put_frame(self, frame: Frame) -> bool:
         """Take a bridge's frame; waits while it is a still and the queue is full."""
-        return self._newest.put(frame)
+        is_taken = self._newest.put(frame)
+        if is_taken and self._bridges is not None:
+            self._bridges.heard(frame)
+        return is_taken
+
+    def tell_signal(self, note: SignalNote) -> None:
+        """Take what a bridge says of its signal; see `BridgeReader.told`."""
+        if self._bridges is None:
+            raise UsageError("The service has a source of its own.", "Start it with --source bridge.")
+        self._bridges.told(note)
+
+    def settle_frame(self, frame: Frame) -> tuple[bool, str | None]:
+        """Take a bridge's frame, and wait until its exam has it."""
+        settlement = Settlement()
+        taken = self._newest.put(replace(frame, on_settled=settlement.tell))
+        return taken, settlement.wait(SETTLE_S) if taken else None
 
     def _model_view(self, now: DeskNow) -> ModelView:
         """With what must be told of exams that could not be opened again."""

@@ -18,11 +18,13 @@ from dataclasses import replace
 from edge.exam_watch import AI_OFF_S
 from edge.service.answer import Answer
 from edge.service.attention_request import MapRequests
+from edge.service.bridge_reader import BridgeReader
 from edge.service.child import Child, ChildState
 from edge.service.counters import Counters, Window
 from edge.service.frame import Frame
 from edge.service.newest import Newest
 from edge.service.reader import Reader
+from edge.service.settlement import DROPPED
 from edge.service.signal_state import Signal
 from edge.service.status import Status
 
@@ -38,7 +40,7 @@ class Pump:
 
     def __init__(
         self,
-        reader: Reader,
+        reader: Reader | BridgeReader,
         newest: Newest,
         child: Child,
         on_answer: Callable[[Answer], None],
@@ -110,6 +112,7 @@ class Pump:
             return
         if not frame.is_kept and frame.age_s(self._clock()) > AI_OFF_S:
             self._own = replace(self._own, stale=self._own.stale + 1)
+            frame.settle(DROPPED)
             return
         self._answer(frame)
         self._tell()
@@ -152,6 +155,7 @@ class Pump:
         self._again = None
         if outcome.is_lost and not frame.is_kept:
             self._own = replace(self._own, lost=self._own.lost + 1)
+            frame.settle(DROPPED)
             return
         answer = Answer(frame, outcome.prediction, outcome.reason, self._clock())
         if answer.prediction is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edge.errors import EdgeError, MachineError
 from edge.service.newest import Newest
+from edge.service.roi import HeldRoi
 from edge.service.signal_state import Signal, SignalWatch
 from edge.service.source import frames_of
 
@@ -44,7 +45,7 @@ class Reader:
         self._opened = opened
         self._newest = newest
         self._clock = clock
-        self._roi = roi
+        self._roi = None if roi is None else HeldRoi(roi)  # a grabber may come back with another resolution
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._watch = SignalWatch(False, 0.0, 0.0, is_down=True)

@@ -2,7 +2,7 @@
 
 ::
 
-    --roi X,Y,W,H ----------------------------------------> Roi --cut--> frames
+    --roi X,Y,W,H[@WxH] -------------> Roi -> HeldRoi: one size of frames --cut--> frames
     the brightest of FIND_FRAMES frames that show a fan --> Roi, held ----^        edge.preprocess finds the fan
 
 A camera, a video and a DICOM file that names no ultrasound region are screens; an image file is what somebody cut out.
@@ -10,10 +10,14 @@ A camera, a video and a DICOM file that names no ultrasound region are screens; 
 The fan is found once and held, so that a dark moment does not move the picture; it is found anew when the size of the
 frames changes, and when the source is opened again. Until it is found no frame is handed on; those in which it was
 found are then, so that a video loses none. A box is kept: what a scanner writes into the fan's corners is inside it.
+
+A given region belongs to frames of one size, the one it names or else the first frame's: on a screen of another size
+the same numbers may hold a name. Frames of another size are refused, however often the source is opened again.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
@@ -41,17 +45,27 @@ MIN_LIT = (
 FLAT_STEP = 4  # gray levels that count as one: what a video chain makes of a plain area
 MAX_FLAT = 0.25  # share of a fan's lit pixels on one such level; at most 0.18 in the 471 shipped images, and more on a
 # page, in menus, or where black comes as 16: a box around those holds the names as well
-EXAMPLE = "X,Y,W,H in pixels from the frame's upper left corner, e.g. --roi 320,60,1280,960"
+EXAMPLE = (
+    "X,Y,W,H in pixels from the frame's upper left corner, and best the frame's size: --roi 320,60,1280,960@1920x1080"
+)
+
+
+WRITTEN = re.compile(r"([0-9]{1,5}),([0-9]{1,5}),([0-9]{1,5}),([0-9]{1,5})(?:@([0-9]{1,5})x([0-9]{1,5}))?")
 
 
 @dataclass(frozen=True)
 class Roi:
-    """A rectangle of a frame, pixels from its upper left corner."""
+    """A rectangle of a frame, pixels from its upper left corner.
+
+    Attributes:
+        frame_px: width and height of the frames that it is a region of; None where nobody said.
+    """
 
     left: int
     top: int
     width: int
     height: int
+    frame_px: tuple[int, int] | None = None
 
     def cut(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A copy of what lies inside, so that nothing else stays in the memory.
@@ -60,29 +74,62 @@ class Roi:
             pixels: (H,W) or (H,W,3).
 
         Raises:
+            InputError: it belongs to frames of another size.
             UsageError: it reaches beyond the frame.
         """
         height, width = pixels.shape[:2]
+        if self.frame_px not in (None, (width, height)):
+            raise InputError(
+                f"The frame has {width}x{height} px, and the region {self} belongs to another size.",
+                "Set the scanner's or grabber's resolution back, or measure the region again: --roi.",
+            )
         if self.left + self.width > width or self.top + self.height > height:
             raise UsageError(f"The region {self} reaches beyond the frame of {width}x{height} px.", f"Give {EXAMPLE}.")
         return np.array(pixels[self.top : self.top + self.height, self.left : self.left + self.width])
 
     def __str__(self) -> str:
-        return f"{self.left},{self.top},{self.width},{self.height}"
+        size = "" if self.frame_px is None else f"@{self.frame_px[0]}x{self.frame_px[1]}"
+        return f"{self.left},{self.top},{self.width},{self.height}{size}"
+
+
+class HeldRoi:
+    """A region of frames of one size: of the size it names, else of the first frame it cuts."""
+
+    def __init__(self, roi: Roi) -> None:
+        self._roi = roi
+
+    def cut(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """As `Roi.cut`; a second size is refused.
+
+        Args:
+            pixels: (H,W) or (H,W,3).
+
+        Raises:
+            InputError: the frame has another size than the region's.
+            UsageError: it reaches beyond the frame.
+        """
+        kept = self._roi.cut(pixels)
+        if self._roi.frame_px is None:
+            self._roi = replace(self._roi, frame_px=(pixels.shape[1], pixels.shape[0]))
+        return kept
 
 
 def roi_from_text(text: str) -> Roi:
-    """The region that `X,Y,W,H` names.
+    """The region that `X,Y,W,H` or `X,Y,W,H@WIDTHxHEIGHT` names.
 
     Raises:
-        UsageError: it names none, or one too small to hold a plane.
+        UsageError: it names none, or one too small to hold a plane, or one that reaches beyond the frame it names.
     """
-    parts = [part.strip() for part in text.split(",")]
-    if len(parts) != 4 or not all(part.isascii() and part.isdecimal() and len(part) < 6 for part in parts):
+    found = WRITTEN.fullmatch(re.sub(r" *([,@x]) *", r"\1", text.strip()))
+    if found is None:
         raise UsageError(f"{text!r} is no region.", f"Give {EXAMPLE}.")
-    roi = Roi(*(int(part) for part in parts))
-    if min(roi.width, roi.height) < MIN_SIDE_PX:
+    left, top, width, height = (int(part) for part in found.groups()[:4])
+    frame_px = None if found[5] is None else (int(found[5]), int(found[6]))
+    roi = Roi(left, top, width, height, frame_px)
+    if min(width, height) < MIN_SIDE_PX:
         raise UsageError(f"The region {roi} is smaller than {MIN_SIDE_PX} px.", f"Give {EXAMPLE}.")
+    if frame_px is not None and (left + width > frame_px[0] or top + height > frame_px[1]):
+        raise UsageError(f"The region {roi} reaches beyond its own frame.", f"Give {EXAMPLE}.")
     return roi
 
 
@@ -119,13 +166,15 @@ def kept_from_file(path: Path) -> Iterator[FileFrame]:
     return fan_frames(frames, None) if _is_screen(path) else frames
 
 
-def cut_frames(frames: Iterator[F], roi: Roi) -> Iterator[F]:
+def cut_frames(frames: Iterator[F], roi: Roi | HeldRoi) -> Iterator[F]:
     """Frames cut to a given region.
 
     Raises:
+        InputError: one has another size than the region's.
         UsageError: it reaches beyond one.
     """
-    return (replace(frame, pixels=roi.cut(frame.pixels)) for frame in frames)
+    held = HeldRoi(roi) if isinstance(roi, Roi) else roi
+    return (replace(frame, pixels=held.cut(frame.pixels)) for frame in frames)
 
 
 def fan_frames(frames: Iterator[F], time_s: Callable[[F], float] | None) -> Iterator[F]:

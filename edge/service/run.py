@@ -28,6 +28,8 @@ from edge.loading import load_bundle
 from edge.protocol import Protocol, protocol_from_name
 from edge.service.attention_request import MapRequests
 from edge.service.bedside_facts import BedsideFacts
+from edge.service.bridge_reader import BridgeReader
+from edge.service.bridge_source import BridgeSource
 from edge.service.child import Child
 from edge.service.child_settings import ChildSettings
 from edge.service.desk import Desk
@@ -135,7 +137,7 @@ def run_service(settings: ServiceSettings, outside: Outside) -> None:
         readiness = child.start()
         sinks = stack.enter_context(FanOut(_sinks(settings), outside.log, outside.clock))
         facts = _facts(settings, bundle, protocol, source, readiness.notices)
-        service = _Service(settings, outside, facts, store, child, sinks)
+        service = _Service(settings, outside, facts, store, child, sinks, source)
         page = stack.enter_context(
             served(
                 service.plane_check, api, doors, clock=outside.clock, failed=lambda error: outside.log.write("fault")
@@ -174,16 +176,20 @@ class _Service:
         store: Store,
         child: Child,
         sinks: FanOut,
+        source: Source,
     ) -> None:
         clock, newest, maps = outside.clock, Newest(), MapRequests(facts.manifest)
         teller = Teller(outside.notifier, outside.log, clock)
         self._settings, self._outside, self._newest, self._sinks = settings, outside, newest, sinks
-        self.reader = Reader(lambda: _source(settings, outside), newest, clock, settings.roi)
+        bridges = BridgeReader(source, clock) if isinstance(source, BridgeSource) else None
+        self.reader = bridges or Reader(lambda: _source(settings, outside), newest, clock, settings.roi)
         self.desk = Desk(store, facts, lambda: self.pump.freeze(), clock, outside.wall)
         on_answer = _all(self.desk.take_answer, sinks.take_answer)
         on_status = _all(teller.take_status, sinks.take_status, outside.on_status)
         self.pump = Pump(self.reader, newest, child, on_answer, on_status, clock, maps)
-        self.plane_check = PlaneCheck(self.desk, newest, facts, self.pump.status, maps.png, clock, sinks=sinks.counts)
+        self.plane_check = PlaneCheck(
+            self.desk, newest, facts, self.pump.status, maps.png, clock, sinks=sinks.counts, bridges=bridges
+        )
 
     def start(self) -> None:
         """Take up the exams of earlier runs, open the one that was asked for, and let frames come.
@@ -196,7 +202,7 @@ class _Service:
         self.reader.start()
         clock, reader = self._outside.clock, self.reader
         end_s = clock() + FIRST_S
-        while clock() < end_s and not self._newest.counts.frames:
+        while clock() < end_s and not self._newest.counts.frames and isinstance(reader, Reader):
             if reader.state(clock()) is Signal.ENDED:
                 if reader.error is not None:
                     raise reader.error

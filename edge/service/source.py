@@ -5,6 +5,7 @@
     folder:PATH   image, DICOM and video files, one after the other; single pictures are stills
     video:PATH    one video file or pipe, at its own rate
     camera:/dev/video0
+    bridge:NAME   none of its own: the frames that a bridge sends over the socket (NAME: video, openigtlink, dicom)
     NAME:WHERE    an entry point of the group "edge.frame_sources": function(where, options) -> Source; e.g. `demo`
 
 A source only makes frames; `frames_of` cuts them to what may be kept. The reader drives it in a thread and tells lost
@@ -17,11 +18,12 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Protocol
 
+from edge.service.bridge_source import open_bridge_source
 from edge.service.camera_source import open_camera_source
 from edge.service.folder_source import open_folder_source
 from edge.service.frame import Frame
 from edge.service.plugins import factory_from_text
-from edge.service.roi import Roi, cut_frames, fan_frames
+from edge.service.roi import HeldRoi, Roi, cut_frames, fan_frames
 from edge.service.source_options import SourceOptions
 from edge.service.video_source import open_video_source
 
@@ -75,6 +77,7 @@ OWN_SOURCES: Mapping[str, Callable[[str, SourceOptions], Source]] = {
     "folder": open_folder_source,
     "video": open_video_source,
     "camera": open_camera_source,
+    "bridge": open_bridge_source,
 }
 
 
@@ -95,15 +98,17 @@ def open_source(text: str, options: SourceOptions) -> Source:
     return source
 
 
-def frames_of(source: Source, roi: Roi | None) -> Iterator[Frame]:
+def frames_of(source: Source, roi: Roi | HeldRoi | None) -> Iterator[Frame]:
     """A source's frames, cut to what may be kept of them.
 
     Args:
         source: an open one.
-        roi: given by the user, for the frames of any source; None: the fan of a screen, other frames whole.
+        roi: given by the user, for the frames of any source; a held one keeps its size of frames from one opening to
+            the next; None: the fan of a screen, other frames whole.
 
     Raises:
-        EdgeError: the source cannot go on, no fan was found, or the region reaches beyond a frame.
+        EdgeError: the source cannot go on, no fan was found, the region reaches beyond a frame, or a frame has not
+            the region's size.
     """
     if roi is not None:
         return cut_frames(source.frames(), roi)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -17,11 +18,13 @@ from edge.errors import ImageError
 from edge.sources.frame import Frame, bytes_from_deep, check_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
     from pydicom import Dataset
+
+    _Decoded = Generator[NDArray[Any], None, None]
 
 GRAY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
@@ -48,7 +51,19 @@ def frames_from_dicom(path: Path) -> Iterator[Frame]:
     Raises:
         ImageError: not DICOM, no pixels, a form that is not read, no tissue region, damaged, or a codec is missing.
     """
-    header = header_from_file(path)
+    yield from frames_from_header(path, header_from_file(path))
+
+
+def frames_from_header(path: Path, header: Dataset) -> Iterator[Frame]:
+    """The same for a file whose header was read.
+
+    Args:
+        path: of the file.
+        header: of `header_from_file`.
+
+    Raises:
+        ImageError: as of `frames_from_dicom`.
+    """
     try:
         yield from _frames_from_header(path, header)
     except _decode_errors() as error:
@@ -61,14 +76,15 @@ def _frames_from_header(path: Path, header: Dataset) -> Iterator[Frame]:
     regions = regions_from_header(path, header)
     count = _count(header)
     check_size(path, int(header.Columns), int(header.Rows))
-    decoded = iter_pixels(path)
-    for index in range(count):
-        pixels = next(decoded, None)
-        if pixels is None:
-            raise ImageError(f"{path} holds {index} of its {count} frames.", "Send or export it again.")
-        tissue = tissue_from_pixels(bytes_from_pixels(pixels, header), regions)
-        machine = str(header.get("ManufacturerModelName") or "")
-        yield Frame(tissue, str(path), index, _time_ms(header, index, count), machine)
+    # A stream, since iter_pixels resolves a path, which an object in memory does not have.
+    with path.open("rb") as stream, closing(cast("_Decoded", iter_pixels(stream))) as decoded:
+        for index in range(count):
+            pixels = next(decoded, None)
+            if pixels is None:
+                raise ImageError(f"{path} holds {index} of its {count} frames.", "Send or export it again.")
+            tissue = tissue_from_pixels(bytes_from_pixels(pixels, header), regions)
+            machine = str(header.get("ManufacturerModelName") or "")
+            yield Frame(tissue, str(path), index, _time_ms(header, index, count), machine)
 
 
 def header_from_file(path: Path) -> Dataset:

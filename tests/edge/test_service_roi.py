@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -123,11 +123,58 @@ def test_a_region_beyond_the_frame_is_told() -> None:
         kept(screen(), roi=Roi(0, 0, 481, 320))
 
 
+def test_a_region_belongs_to_one_size_of_frames() -> None:
+    """Another resolution moves the name banner into the same numbers."""
+    roi = Roi(100, 50, 64, 48)
+    with pytest.raises(InputError, match="800x600 px, and the region 100,50,64,48@480x320"):
+        kept(screen(), screen(side=(600, 800)), roi=roi)
+    with pytest.raises(InputError, match="belongs to another size"):
+        kept(screen(), roi=replace(roi, frame_px=(800, 600)))
+    assert len(kept(screen(), screen(), roi=replace(roi, frame_px=(480, 320)))) == 2
+
+
+def test_a_grabber_that_comes_back_with_another_resolution_is_down_with_its_cause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edge.service.reader.REOPEN_S", 0.02)
+    sides = iter([(320, 480), (600, 800), (600, 800), (320, 480)])
+    box = Newest()
+
+    def opened() -> Screens:
+        return Screens((screen(side=next(sides, (320, 480))),), reopens=True)
+
+    reader = Reader(opened, box, time.monotonic, Roi(100, 50, 64, 48))
+    reader.start()
+    deadline, causes = time.monotonic() + 5, set()
+    while box.counts.frames < 2 and time.monotonic() < deadline:
+        causes |= {str(reader.error)} if reader.error else set()
+        time.sleep(0.002)
+    reader.close()
+    assert box.counts.frames >= 2
+    assert "800x600" in causes.pop()
+
+
 def test_a_region_is_read() -> None:
     assert roi_from_text("320, 60,1280,960") == Roi(320, 60, 1280, 960)
+    assert roi_from_text("320,60,1280,960@1920x1080") == Roi(320, 60, 1280, 960, (1920, 1080))
+    assert str(roi_from_text("320,60,1280,960 @ 1920x1080")) == "320,60,1280,960@1920x1080"
 
 
-@pytest.mark.parametrize("text", ["", "1,2,3", "1,2,3,4,5", "-1,0,64,64", "0,0,64,31", "0,0,0x40,64", "٣,0,64,64"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "1,2,3",
+        "1,2,3,4,5",
+        "-1,0,64,64",
+        "0,0,64,31",
+        "0,0,0x40,64",
+        "٣,0,64,64",
+        "0,0,64,64@",
+        "0,0,64,64@640",
+        "0,0,64,64@63x64",
+    ],
+)
 def test_what_is_no_region_is_told(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         roi_from_text(text)

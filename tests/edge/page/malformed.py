@@ -11,7 +11,7 @@ from edge.service.orders import ORDERS
 Headers = list[tuple[bytes, bytes]]
 TARGETS = (
     "/", "/healthz", "/metrics", "/api/view", "/api/live.jpg", "/api/live.jpg?after=3", "/api/attention.png",
-    "/api/exams/x/frames/y.jpg", "/static/page.js", "/login", "/api/frames", "/api/orders/pause",
+    "/api/exams/x/frames/y.jpg", "/static/page.js", "/login", "/api/frames", "/api/signal", "/api/orders/pause",
 )  # fmt: skip
 ODD_TARGETS = (
     "/static/../../pin.py", "/static/%2e%2e/pin.py", "/static//etc/passwd", "/api/exams/../x/frames/\0.jpg", "//", "/%",

@@ -33,6 +33,7 @@ from edge.protocol import Protocol, load_protocol
 from edge.service.desk_orders import event_from_order
 from edge.service.frame import Frame
 from edge.service.orders import Acknowledge, ExamOrder, Freeze, OpenExam, Order
+from edge.service.signal_note import SignalNote
 from edge.service.view import EngineView, ExamView, ModelView, OtherExam, SourceView, StoreView, View
 from tests.edge.exam_simulator import THRESHOLD, capture, judged
 from tests.edge.page.scripted_pictures import SIZE_PX, jpeg_of, map_png
@@ -238,6 +239,14 @@ class ScriptedBedside:
             if self._shown is not None and frame.is_still:
                 self.press(None, BY_STORE)
         return True
+
+    def settle_frame(self, frame: Frame) -> tuple[bool, str | None]:
+        """Keeps it in `taken`."""
+        return self.put_frame(frame), "kept"
+
+    def tell_signal(self, note: SignalNote) -> None:
+        """Shows it."""
+        self.show(source__signal=note.signal.value, engine__cause=note.cause)
 
     def _exam_view(self, exam: Exam) -> ExamView:
         checklist = checklist_from_exam(exam, self._clock(), self._watches[exam.id])
