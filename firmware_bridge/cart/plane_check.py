@@ -1,0 +1,138 @@
+"""The plane check as the cart's bridge sees it: two threads that wait for it, so that the link never does.
+
+::
+
+    Watcher: events --newest view--> `newest`        Asker: `ask` --order, one at a time--> `take_answered`
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.errors import EdgeError, MachineError
+from edge.service.view import View
+from firmware_bridge.cart.line import Waker
+from firmware_bridge.cart.messages import Status
+from firmware_bridge.cart.shown import Asked
+from firmware_bridge.service_client import SILENCE_S, ServiceClient
+
+
+@dataclass(frozen=True)
+class Key:
+    """One press on one boot of the cart; its number alone starts again with each boot."""
+
+    boot_id: int
+    event_id: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """An order that was carried out, or was not.
+
+    Attributes:
+        key: that asked for it.
+        order: its name.
+        status: what the cart is told.
+        error: why it was not carried out.
+    """
+
+    key: Key
+    order: str
+    status: Status
+    error: EdgeError | None
+
+
+class Watcher:
+    """Holds the newest view."""
+
+    def __init__(self, path: Path, waker: Waker, clock: Callable[[], float]) -> None:
+        """Begin to listen.
+
+        Args:
+            path: of the service's socket.
+            waker: woken with each view.
+            clock: monotonic, seconds.
+        """
+        self._waker = waker
+        self._clock = clock
+        self._newest: tuple[View | None, float] = (None, clock())
+        self._ends = False
+        self._thread = threading.Thread(target=self._run, args=(path,), name="views", daemon=True)
+        self._thread.start()
+
+    def newest(self) -> tuple[View | None, float]:
+        """The newest view and when it came; None where the service is silent, or where nothing came for SILENCE_S."""
+        view, came_s = self._newest
+        return (view, came_s) if self._clock() - came_s <= SILENCE_S else (None, came_s)
+
+    def check_alive(self) -> None:
+        """Raise a MachineError where the thread has ended by itself."""
+        _check(self._thread)
+
+    def end(self) -> None:
+        """Take no further view; the thread ends with the next one."""
+        self._ends = True
+
+    def _run(self, path: Path) -> None:
+        with ServiceClient(path) as client:
+            for view in client.events():
+                if self._ends:
+                    return
+                self._newest = (view, self._clock())
+                self._waker.wake()
+
+
+class Asker:
+    """Carries orders out, one after the other."""
+
+    def __init__(self, path: Path, waker: Waker) -> None:
+        """Begin to wait for orders.
+
+        Args:
+            path: of the service's socket.
+            waker: woken when an order is done.
+        """
+        self._waker = waker
+        self._asked: queue.SimpleQueue[tuple[Key, Asked] | None] = queue.SimpleQueue()
+        self._done: deque[Done] = deque()
+        self._thread = threading.Thread(target=self._run, args=(path,), name="orders", daemon=True)
+        self._thread.start()
+
+    def ask(self, key: Key, asked: Asked) -> None:
+        """Carry an order out; the answer comes later."""
+        self._asked.put((key, asked))
+
+    def take_done(self) -> list[Done]:
+        """Orders that are done since the last call."""
+        return [self._done.popleft() for _ in range(len(self._done))]
+
+    def check_alive(self) -> None:
+        """Raise a MachineError where the thread has ended by itself."""
+        _check(self._thread)
+
+    def end(self, patience_s: float = 1.0) -> None:
+        """Take no further order; one that is under way has some time."""
+        self._asked.put(None)
+        self._thread.join(patience_s)
+
+    def _run(self, path: Path) -> None:
+        with ServiceClient(path) as client:
+            while (item := self._asked.get()) is not None:
+                key, asked = item
+                error: EdgeError | None = None
+                try:
+                    client.order(asked.name, asked.fields)  # returns when it is durable
+                except EdgeError as failure:
+                    error = failure
+                self._done.append(Done(key, asked.name, Status.OK if error is None else Status.FAILED, error))
+                self._waker.wake()
+
+
+def _check(thread: threading.Thread) -> None:
+    if not thread.is_alive():
+        raise MachineError(f"The bridge's thread {thread.name!r} has ended.", "Start the bridge again, and report it.")
