@@ -1,0 +1,84 @@
+"""A finished exam into the outbox: its frames, the SR and the key objects, all of them or none.
+
+::
+
+    Report -> images + SR + key objects -> Outbox.put (one transaction) -> run_outbox -> every PACS
+
+In: the report of `edge/reports/gather.py`, whose it is, and where it shall go. Out: how many objects are new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edge.reports.document import ExamDocument
+from edge.reports.gather import Report
+from firmware_bridge.dicom.images import JPEG_BASELINE, SECONDARY_CAPTURE, frame_uid, image_from_picture
+from firmware_bridge.dicom.kos import KEY_OBJECTS, kos_from_document
+from firmware_bridge.dicom.outbox import Outbox
+from firmware_bridge.dicom.outbox_schema import Parcel
+from firmware_bridge.dicom.outbox_study import (
+    EXPLICIT_LITTLE,
+    StudyFacts,
+    check_facts,
+    part10_from_dataset,
+)
+from firmware_bridge.dicom.sr import COMPREHENSIVE_SR, kept_frames, sr_from_document
+
+
+def outbox_from_exam(
+    outbox: Outbox, report: Report, destinations: Sequence[str], facts: StudyFacts | None = None, events: int = 0
+) -> int:
+    """Have an exam sent; asking twice sends it once, and a corrected exam sends a new SR and new key objects.
+
+    Args:
+        outbox: where it waits, durable when this returns.
+        report: of the exam, ended.
+        destinations: names.
+        facts: patient and study; None: what the outbox learnt of them (`Outbox.facts_of`).
+        events: how many the exam has, noted for `Outbox.events_of`; 0: not noted.
+
+    Returns:
+        How many objects were not there before.
+
+    Raises:
+        InputError: the patient's data cannot be said in DICOM, or its frames were sent as another patient's.
+        ImageError: a kept frame is no baseline JPEG.
+        MachineError: the outbox is full or cannot be written.
+    """
+    document = report.document
+    parcels = parcels_from_report(report, facts or outbox.facts_of(document))
+    return outbox.put(parcels, destinations, (document.exam, events) if events else None)
+
+
+def parcels_from_report(report: Report, facts: StudyFacts) -> tuple[Parcel, ...]:
+    """The objects of an exam as files, images first.
+
+    Raises:
+        InputError: the patient's data cannot be said in DICOM.
+        ImageError: a kept frame is no baseline JPEG.
+    """
+    check_facts(facts)
+    document = report.document
+    return (*_images(document, report, facts), *_documents(document, facts))
+
+
+def _images(document: ExamDocument, report: Report, facts: StudyFacts) -> list[Parcel]:
+    whose = f"{facts.patient}\0{facts.study_uid}"
+    pictures = {picture.frame: picture for picture in document.pictures}
+    parcels = []
+    for number, frame in enumerate(kept_frames(document), 1):
+        data = image_from_picture(document, facts, pictures[frame], number, report.jpegs[frame])
+        body = part10_from_dataset(data, JPEG_BASELINE)
+        parcels.append(Parcel(frame_uid(document, frame), SECONDARY_CAPTURE, whose, body))
+    return parcels
+
+
+def _documents(document: ExamDocument, facts: StudyFacts) -> list[Parcel]:
+    whose = f"{facts.patient}\0{facts.study_uid}"
+    made = [(sr_from_document(document, facts), COMPREHENSIVE_SR), (kos_from_document(document, facts), KEY_OBJECTS)]
+    return [
+        Parcel(str(data.SOPInstanceUID), sop_class, whose, part10_from_dataset(data, EXPLICIT_LITTLE))
+        for data, sop_class in made
+        if data is not None
+    ]

@@ -1,0 +1,69 @@
+"""What became of the objects that went through the spool: one line each, appended and synced.
+
+::
+
+    dicom-<40 digits> <64 digits> <word>
+
+A name is a digest of an identifier that the scanner made up: no patient is in it. A torn last line of a crash is passed
+over: its object is still in the spool.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from pathlib import Path
+
+from edge.files import write_atomic
+
+LINE = re.compile(r"(dicom-[0-9a-f]{40}) ([0-9a-f]{64}) ([a-z]{1,16})")
+KEPT_MAX = 100_000  # a year of a busy room; scanners send again within days. 12 MB
+
+
+class SettledLog:
+    """A log of one process.
+
+    Attributes:
+        words: how often each, of the kept lines.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Nothing is opened yet."""
+        self.words: Counter[str] = Counter()
+        self._path = path
+        self._digests: dict[str, str] = {}
+        self._descriptor = -1
+
+    def load(self) -> None:
+        """Read it, cut it to KEPT_MAX lines, and open it for more.
+
+        Raises:
+            OSError: it cannot be read or written.
+            MachineError: the same.
+        """
+        text = self._path.read_text("ascii", "replace") if self._path.exists() else ""
+        found = [match for line in text.splitlines() if (match := LINE.fullmatch(line))][-KEPT_MAX:]
+        self._digests = {match[1]: match[2] for match in found}
+        self.words = Counter(match[3] for match in found)
+        write_atomic(self._path, "".join(f"{match[0]}\n" for match in found).encode(), 0o600)
+        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+
+    def digest(self, name: str) -> str | None:
+        """Of the content that was settled under this name; None: there was none."""
+        return self._digests.get(name)
+
+    def add(self, name: str, digest: str, word: str) -> None:
+        """Append a line; on return it is durable.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        os.write(self._descriptor, f"{name} {digest} {word}\n".encode("ascii"))
+        os.fsync(self._descriptor)
+        self._digests[name] = digest
+        self.words[word] += 1
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)

@@ -1,0 +1,224 @@
+"""Modality worklist: who is scheduled, asked from a worklist server; what it says is read as a stranger's.
+
+::
+
+    C-FIND (date, modality, station) --> answers, as bytes --> WorklistEntry, texts flagged where they are not certain
+
+Source: PS3.4 annex K.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edge.errors import InputError, PeerError, UsageError
+from edge.exam_keys import MAX_KEY_LENGTH
+from firmware_bridge.dicom.texts import Text, person_from_text, text_from_bytes
+
+if TYPE_CHECKING:
+    import ssl
+
+    from pydicom import Dataset
+
+FIND = "1.2.840.10008.5.1.4.31"  # Modality Worklist Information Model - FIND
+PENDING = (0xFF00, 0xFF01)
+MAX_ENTRIES = 500  # a room has some 40 a day; more is a query without a date
+PATIENCE_S = 10.0
+ADDRESS = re.compile(r"(?P<host>[^:\s]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})(:(?P<title>[^\\\x00-\x1f]{1,16}))?")
+
+
+@dataclass(frozen=True)
+class PeerAddress:
+    """Another application entity."""
+
+    host: str
+    port: int
+    ae_title: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to ask for; an empty text matches all.
+
+    Attributes:
+        date: YYYYMMDD, or a range YYYYMMDD-YYYYMMDD.
+        modality: "US".
+        station: title of the scanner.
+    """
+
+    date: str = ""
+    modality: str = "US"
+    station: str = ""
+
+
+@dataclass(frozen=True)
+class WorklistEntry:
+    """One scheduled examination.
+
+    Attributes:
+        patient: Patient ID (0010,0020).
+        name: Patient's Name (0010,0010), all its groups.
+        person: the name to show; the raw value where it is flagged.
+        study: Study Instance UID (0020,000D).
+        accession: Accession Number (0008,0050).
+        birth_date: YYYYMMDD or "".
+        date: scheduled, YYYYMMDD.
+        time: scheduled, HHMMSS.
+        modality: of the step.
+        description: of the requested procedure.
+        charsets: as the server declared them; empty: it did not.
+    """
+
+    patient: Text
+    name: Text
+    person: str
+    study: str
+    accession: Text
+    birth_date: str
+    date: str
+    time: str
+    modality: str
+    description: Text
+    charsets: tuple[str, ...]
+
+
+def peer_from_text(text: str) -> PeerAddress:
+    """`HOST:PORT[:AE]`, the title ANY-SCP where none is given.
+
+    Raises:
+        UsageError: it is none.
+    """
+    found = ADDRESS.fullmatch(text)
+    if found is None or not 1 <= int(found["port"]) <= 65535:
+        raise UsageError(f"{text!r} is no address.", "Give HOST:PORT:AE_TITLE.")
+    return PeerAddress(found["host"].strip("[]"), int(found["port"]), (found["title"] or "ANY-SCP").strip())
+
+
+def load_worklist(
+    peer: PeerAddress, question: Question, ae_title: str, tls: ssl.SSLContext | None
+) -> tuple[WorklistEntry, ...]:
+    """Ask a worklist server.
+
+    Args:
+        peer: the server.
+        question: what to ask for.
+        ae_title: own title.
+        tls: of a client; None: plain.
+
+    Raises:
+        PeerError: it is away, refuses, or fails in the middle: half a list is none.
+        InputError: it has more than MAX_ENTRIES.
+    """
+    from pynetdicom import AE, _config
+
+    _config.LOG_RESPONSE_IDENTIFIERS = False  # it would log names, and decode them before we have their bytes
+    entity = AE(ae_title)
+    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = entity.connection_timeout = PATIENCE_S
+    entity.add_requested_context(FIND)
+    _check_reached(peer)
+    assoc = entity.associate(
+        peer.host, peer.port, ae_title=peer.ae_title, tls_args=None if tls is None else (tls, peer.host)
+    )
+    if not assoc.is_established:
+        raise PeerError("The worklist server does not answer, or refuses.", "Check address, AE titles and TLS.")
+    try:
+        return tuple(_entries(assoc.send_c_find(_identifier(question), FIND)))
+    finally:
+        assoc.release()
+
+
+def entry_from_dataset(answer: Dataset) -> WorklistEntry:
+    """Read an answer whose texts nobody has decoded yet."""
+    declared = answer.get("SpecificCharacterSet") or ()
+    charsets = (declared,) if isinstance(declared, str) else tuple(str(charset) for charset in declared)
+    steps = answer.get("ScheduledProcedureStepSequence") or ()
+    step = steps[0] if steps else None
+    name = text_from_bytes(_bytes(answer, "PatientName"), charsets)
+    return WorklistEntry(
+        patient=text_from_bytes(_bytes(answer, "PatientID"), charsets),
+        name=name,
+        person=name.text if name.is_flagged else person_from_text(name.text),
+        study=_plain(answer, "StudyInstanceUID"),
+        accession=text_from_bytes(_bytes(answer, "AccessionNumber"), charsets),
+        birth_date=_plain(answer, "PatientBirthDate"),
+        date=_plain(step, "ScheduledProcedureStepStartDate"),
+        time=_plain(step, "ScheduledProcedureStepStartTime"),
+        modality=_plain(step, "Modality"),
+        description=text_from_bytes(_bytes(answer, "RequestedProcedureDescription"), charsets),
+        charsets=charsets,
+    )
+
+
+def opening_from_entry(entry: WorklistEntry) -> dict[str, object]:
+    """Fields of the order `open` for a scheduled examination.
+
+    Raises:
+        InputError: its Patient ID is not certain, or it names neither patient nor study.
+    """
+    if entry.patient.is_flagged or len(entry.patient.text) > MAX_KEY_LENGTH:
+        raise InputError("The entry's Patient ID cannot be read for certain.", "Type the id that the scanner sends.")
+    if not entry.patient.text and not entry.study:
+        raise InputError("The entry names neither patient nor study.", "Ask who keeps the worklist.")
+    return {"by": "", "patient": entry.patient.text, "study": entry.study, "fetuses": 1}
+
+
+def _entries(answers: Iterator[tuple[Dataset, Dataset | None]]) -> Iterator[WorklistEntry]:
+    status = None
+    for number, (state, answer) in enumerate(answers):
+        status = state.get("Status")
+        if status in PENDING and answer is not None:
+            if number >= MAX_ENTRIES:
+                raise InputError(f"The worklist has more than {MAX_ENTRIES} entries.", "Ask for one day.")
+            yield entry_from_dataset(answer)
+    if status != 0:  # an empty status is a broken connection
+        told = "nothing" if status is None else f"status {status:04X}H"
+        raise PeerError(f"The worklist server ended with {told}.", "Try again; look at the server.")
+
+
+def _check_reached(peer: PeerAddress) -> None:
+    """pynetdicom 3.0.4 leaves a socket open where nobody listens.
+
+    Raises:
+        PeerError: nobody does.
+    """
+    try:
+        socket.create_connection((peer.host, peer.port), PATIENCE_S).close()
+    except OSError as error:
+        raise PeerError("The worklist server does not answer.", "Check its address and that it runs.") from error
+
+
+def _identifier(question: Question) -> Dataset:
+    """Matching keys with a value, return keys without."""
+    from pydicom import Dataset
+
+    step, asked = Dataset(), Dataset()
+    step.ScheduledProcedureStepStartDate, step.Modality = question.date, question.modality
+    step.ScheduledStationAETitle = question.station
+    step.ScheduledProcedureStepStartTime = ""
+    for name in (
+        *("PatientName", "PatientID", "PatientBirthDate", "StudyInstanceUID", "AccessionNumber"),
+        *("RequestedProcedureID", "RequestedProcedureDescription"),
+    ):
+        setattr(asked, name, "")
+    asked.ScheduledProcedureStepSequence = [step]
+    return asked
+
+
+def _bytes(answer: Dataset, name: str) -> bytes:
+    """A value as it came."""
+    from pydicom.tag import Tag
+
+    element: Any = answer.get_item(Tag(name)) if name in answer else None
+    value = getattr(element, "value", None)
+    return value if isinstance(value, bytes) else str(value or "").encode("ascii", "backslashreplace")
+
+
+def _plain(answer: Dataset | None, name: str) -> str:
+    """A value of ASCII alone: a date, a code, a UID."""
+    raw = _bytes(answer, name) if answer is not None else b""
+    found = text_from_bytes(raw, ())
+    return "" if found.is_flagged or len(found.text) > MAX_KEY_LENGTH else found.text

@@ -1,0 +1,53 @@
+"""A finished exam and its objects, for the tests of what leaves the box."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edge.reports.gather import Report, report_from_store
+from firmware_bridge.dicom.outbox_schema import Parcel
+from firmware_bridge.dicom.outbox_study import StudyFacts, facts_from_document
+from tests.conftest import absent
+from tests.edge.reports.exams import stored
+from tests.edge.stored import opened
+
+CHINESE = "Wang^Xiaodong=王^小东"
+
+
+def finished(folder: Path, **options: Any) -> Report:
+    """The report of a stored exam; options as of `tests.edge.reports.exams.stored`."""
+    with opened(folder / "exams.db") as store:
+        return report_from_store(store, stored(store, **options))
+
+
+def named(report: Report, **changes: Any) -> StudyFacts:
+    """The exam's patient with a Chinese name."""
+    return replace(facts_from_document(report.document), **{"name": CHINESE, **changes})
+
+
+def made_up(number: int, size: int = 2000) -> Parcel:
+    """An object of the outbox that no receiver gets."""
+    return Parcel(f"2.25.{number + 1}", "1.2.840.10008.5.1.4.1.1.7", "P1\0001.2.3", bytes([number % 256]) * size)
+
+
+def peer(program: str) -> str:
+    """A program of a peer, or the reason why its test does not run."""
+    path = shutil.which(program)
+    if path is None:
+        absent(f"{program} is not installed (Debian: dcmtk, dicom3tools)")
+    return path
+
+
+def peer_text(program: str, *arguments: object) -> str:
+    """What a peer's program says."""
+    done = subprocess.run([peer(program), *map(str, arguments)], capture_output=True, timeout=60, check=False)
+    return (done.stdout + done.stderr).decode(errors="replace")  # dsrdump cuts texts anywhere
+
+
+def errors_of(path: Path) -> list[str]:
+    """Lines of `dciodvfy` that name an error."""
+    return [line for line in peer_text("dciodvfy", path).splitlines() if line.startswith("Error")]

@@ -1,0 +1,161 @@
+"""From ended exams to a receiver: which exams are gathered, whose names they get, and what the log may say."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from edge.errors import PeerError, UsageError
+from edge.exam_events import Confirmed, json_from_event, kind_from_event
+from edge.service.log import Log
+from firmware_bridge.dicom import outbox_service
+from firmware_bridge.dicom.outbox import MAX_STUDIES, Outbox, open_outbox
+from firmware_bridge.dicom.outbox_run import run_outbox
+from firmware_bridge.dicom.outbox_service import OutgoingSettings, destination_from_text, open_outgoing
+from firmware_bridge.dicom.outbox_source import Gatherer, get_from_socket, report_from_service
+from tests.edge.reports.exams import stored
+from tests.edge.stored import opened
+from tests.firmware_bridge.dicom.archives import archive, to_port
+from tests.firmware_bridge.dicom.finished import finished, named
+from tests.firmware_bridge.dicom.report_service import report_service
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Path]:
+    """Folder with a store, "exams.db", and its service behind "api.sock"."""
+    with opened(tmp_path / "exams.db"):
+        pass
+    with report_service(tmp_path / "exams.db", tmp_path / "api.sock"):
+        yield tmp_path
+
+
+@pytest.fixture
+def gatherer(served: Path) -> Iterator[Gatherer]:
+    with open_outbox(served / "outbox.db") as outbox:
+        yield Gatherer(outbox, get_from_socket(served / "api.sock"), ["pacs"])
+
+
+def until(what: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + 30
+    while not what():
+        assert time.monotonic() < end_s, "it did not come to that"
+        time.sleep(0.02)
+
+
+def test_an_ended_exam_is_gathered_once_and_a_running_one_is_not(served: Path, gatherer: Gatherer) -> None:
+    with opened(served / "exams.db") as store:
+        stored(store, ended=False)
+        assert gatherer.gather() == (0, 0)
+        stored(store)
+    assert gatherer.gather() == (1, 0)
+    assert gatherer.gather() == (0, 0)
+    assert gatherer.outbox.counts("pacs").waiting == 7
+
+
+def test_a_correction_after_the_end_sends_its_documents_again(served: Path, gatherer: Gatherer) -> None:
+    with opened(served / "exams.db") as store:
+        exam = stored(store)
+        gatherer.gather()
+        plane = report_from_service(gatherer.get, exam).document.rows[0].plane
+        event = Confirmed(exam, 99.0, "2026-11-21T10:20:00Z", "op7", plane, 1)
+        store.append(exam, kind_from_event(event), json_from_event(event), None)
+    assert gatherer.gather() == (1, 0)
+    assert gatherer.outbox.counts("pacs").waiting == 9
+
+
+def test_an_exam_that_cannot_be_sent_holds_up_no_other(served: Path, gatherer: Gatherer) -> None:
+    with opened(served / "exams.db") as store:
+        first, _ = stored(store), stored(store)
+    get = gatherer.get
+    gatherer.get = lambda address: get(address).replace(b"HN-2201", b"HN\\\\22") if first in address else get(address)
+    assert gatherer.gather() == (1, 1)
+    assert gatherer.gather() == (0, 0)
+
+
+def test_a_service_that_is_away_is_waited_for(tmp_path: Path) -> None:
+    with open_outbox(tmp_path / "outbox.db") as outbox, pytest.raises(PeerError):
+        Gatherer(outbox, get_from_socket(tmp_path / "none.sock"), ["pacs"]).gather()
+
+
+def test_a_name_that_the_scanner_told_is_sent_with_its_exam(tmp_path: Path) -> None:
+    document = finished(tmp_path).document
+    with open_outbox(tmp_path / "outbox.db") as outbox:
+        facts = named(finished(tmp_path / "x"), study_uid="1.2.3.4", patient="P7")
+        outbox.learn(facts)
+        assert outbox.facts_of(replace(document, patient="P7", study="1.2.3.4")) == facts
+        assert outbox.facts_of(document).name == ""
+
+
+def test_old_names_are_erased(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    with open_outbox(path) as outbox:
+        facts = named(finished(tmp_path / "x"), name="Oldest^One")
+        outbox.learn(facts)
+        for number in range(MAX_STUDIES):
+            outbox.learn(replace(facts, patient=f"P{number}", name=f"Other^{number}"))
+        left = b"".join(file.read_bytes() for file in path.parent.glob("outbox.db*"))
+    assert b"Oldest^One" not in left
+    assert b"Other^0" in left
+
+
+@pytest.mark.peer
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_exam_that_ends_is_at_the_receiver_moments_later_and_the_log_names_nobody(
+    served: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_service, "LOOK_S", 0.1)
+    lines, faults = io.StringIO(), threading.Event()
+    with archive(served / "pacs") as pacs:
+        settings = OutgoingSettings(served / "outbox.db", served / "api.sock", (to_port(pacs.port),))
+        with open_outgoing(settings, Log(lines, lambda: "now"), faults.set) as outgoing:
+            with opened(served / "exams.db") as store:
+                stored(store)
+            until(lambda: outgoing.counts()["pacs"]["delivered"] == 7)
+        assert {str(dcmread(path).PatientID) for path in pacs.files} == {"HN-2201"}
+    assert not faults.is_set()
+    events = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert {event["event"] for event in events} >= {"exams_gathered", "objects_sent"}
+    assert all("withheld" not in event for event in events)
+    assert "HN-2201" not in lines.getvalue()
+
+
+def test_a_fault_of_the_program_is_told_and_raised_at_the_end(served: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(outbox_service, "run_outbox", broken)
+    settings, faults = OutgoingSettings(served / "outbox.db", served / "api.sock", (to_port(104),)), threading.Event()
+    with (
+        pytest.raises(ZeroDivisionError),
+        open_outgoing(settings, Log(io.StringIO(), lambda: "now"), faults.set),
+    ):
+        assert faults.wait(10)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "host", "host:104", "host:x:AE", "host:104:", ":104:AE", "h:0:AE", "h:104:" + "A" * 17]
+)
+def test_a_text_that_is_no_destination_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        destination_from_text(text, "EDGE")
+
+
+def test_a_destination_is_read_from_a_text() -> None:
+    made = destination_from_text("[::1]:11112:ARCHIVE", "EDGE")
+    assert (made.host, made.port, made.called, made.name) == ("::1", 11112, "ARCHIVE", "[::1]:11112:ARCHIVE")
+
+
+def test_run_outbox_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    stop = threading.Event()
+    with open_outbox(tmp_path / "outbox.db") as outbox:
+        assert isinstance(outbox, Outbox)
+        stop.set()
+        run_outbox(outbox, [to_port(104)], stop, time.monotonic)

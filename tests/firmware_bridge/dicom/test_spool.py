@@ -1,0 +1,187 @@
+"""The spool: what was acknowledged is there after any end, once, and nothing but it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.errors import ImageError, MachineError, UsageError
+from firmware_bridge.dicom.spool import SameNameError, Spool, SpoolEntry
+from firmware_bridge.dicom.spool_file import SCHEMA, SpoolHead, frames_from_file, head_from_file
+
+NAME = "dicom-" + "0" * 39
+
+
+def head(number: int, **changes: object) -> SpoolHead:
+    fields = {
+        "schema": SCHEMA, "name": f"{NAME}{number}", "patient": "P", "study": "1.2", "machine": "",
+        "height": 4, "width": 6, "channels": 1, "times_ms": (),
+    }  # fmt: skip
+    return SpoolHead(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def put(spool: Spool, number: int, level: int = 7, frames: int = 1) -> bool:
+    times_ms = tuple(40.0 * index for index in range(frames)) if frames > 1 else ()
+    made = head(number, times_ms=times_ms)
+    return spool.put([np.full((4, 6), level + n, np.uint8) for n in range(frames)], lambda: made, made.name)
+
+
+def claimed(spool: Spool) -> SpoolEntry:
+    entry = spool.claim(0.0)
+    assert entry is not None
+    return entry
+
+
+def test_an_object_comes_out_as_it_went_in(tmp_path: Path) -> None:
+    with Spool(tmp_path / "s") as spool:
+        assert put(spool, 1, frames=3)
+        entry = claimed(spool)
+        assert [int(frame[0, 0]) for frame in frames_from_file(entry.path, entry.head)] == [7, 8, 9]
+        assert (entry.head.is_still, entry.head.times_ms) == (False, (0.0, 40.0, 80.0))
+        assert spool.claim(0.0) is None
+
+
+def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
+    with Spool(tmp_path / "s") as spool:
+        put(spool, 1)
+        modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "s").iterdir()}
+    assert modes == {0o600}
+    assert (tmp_path / "s").stat().st_mode & 0o777 == 0o700
+
+
+def test_what_was_put_is_there_after_a_restart_in_its_order(tmp_path: Path) -> None:
+    with Spool(tmp_path / "s") as spool:
+        for number in (3, 1, 2):
+            put(spool, number)
+    with Spool(tmp_path / "s") as spool:
+        put(spool, 0)
+        assert [claimed(spool).head.name[-1] for _ in range(4)] == ["3", "1", "2", "0"]
+
+
+def test_the_same_object_is_known_while_it_waits_and_after_it_was_settled(tmp_path: Path) -> None:
+    with Spool(tmp_path / "s") as spool:
+        assert put(spool, 1)
+        assert not put(spool, 1)
+        spool.settle(claimed(spool), "kept")
+        assert not put(spool, 1)
+    with Spool(tmp_path / "s") as spool:
+        assert not put(spool, 1)
+        assert spool.claim(0.0) is None
+        assert spool.counts()["kept"] == 1
+
+
+def test_another_picture_under_the_same_identifier_is_refused(tmp_path: Path) -> None:
+    with Spool(tmp_path / "s") as spool:
+        put(spool, 1)
+        with pytest.raises(SameNameError):
+            put(spool, 1, level=9)
+        spool.settle(claimed(spool), "kept")
+        with pytest.raises(SameNameError):
+            put(spool, 1, level=9)
+
+
+def test_a_crash_between_log_and_removal_sends_nothing_twice(tmp_path: Path) -> None:
+    with Spool(tmp_path / "s") as spool:
+        put(spool, 1)
+        entry = claimed(spool)
+        data = entry.path.read_bytes()
+        spool.settle(entry, "kept")
+    entry.path.write_bytes(data)
+    with Spool(tmp_path / "s") as spool:
+        assert spool.claim(0.0) is None
+    assert not entry.path.exists()
+
+
+def test_a_half_written_object_and_a_torn_line_are_passed_over(tmp_path: Path) -> None:
+    with Spool(tmp_path / "s") as spool:
+        put(spool, 1)
+        spool.settle(claimed(spool), "kept")
+        put(spool, 2)
+    (tmp_path / "s" / f"{NAME}3-1.part").write_bytes(b"half")
+    with (tmp_path / "s" / "settled.log").open("a") as log:
+        log.write(f"{NAME}2 ab")
+    with Spool(tmp_path / "s") as spool:
+        assert claimed(spool).head.name.endswith("2")
+        assert spool.claim(0.0) is None
+    assert not list((tmp_path / "s").glob("*.part"))
+
+
+def test_a_damaged_file_is_put_aside_and_counted(tmp_path: Path) -> None:
+    with Spool(tmp_path / "s") as spool:
+        put(spool, 1)
+        put(spool, 2)
+        path = claimed(spool).path
+    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    with Spool(tmp_path / "s") as spool:
+        assert claimed(spool).head.name.endswith("2")
+        assert spool.counts()["damaged"] == 1
+    assert path.with_suffix(".damaged").exists()
+
+
+def test_every_changed_byte_of_a_file_is_found(tmp_path: Path) -> None:
+    with Spool(tmp_path / "s") as spool:
+        put(spool, 1)
+        path = claimed(spool).path
+    data = path.read_bytes()
+    for place in range(len(data)):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        with pytest.raises(ImageError):
+            head_from_file(path)
+    for length in (0, 10, len(data) - 1):
+        path.write_bytes(data[:length])
+        with pytest.raises(ImageError):
+            head_from_file(path)
+
+
+def test_a_full_disk_or_spool_refuses_and_leaves_nothing(tmp_path: Path) -> None:
+    with Spool(tmp_path / "s", free_bytes=lambda _: 0) as spool, pytest.raises(MachineError):
+        put(spool, 1)
+    with Spool(tmp_path / "s", max_bytes=10) as spool:
+        put(spool, 1)
+        with pytest.raises(MachineError):
+            put(spool, 2)
+        assert len(list((tmp_path / "s").iterdir())) == 3  # the first object, lock and log
+
+
+def test_a_failure_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+    def frames():  # type: ignore[no-untyped-def]
+        yield np.zeros((4, 6), np.uint8)
+        raise ImageError("A frame is damaged.", "Send it again.")
+
+    with Spool(tmp_path / "s") as spool:
+        with pytest.raises(ImageError):
+            spool.put(frames(), lambda: head(1), head(1).name)
+        assert spool.claim(0.0) is None
+    assert not list((tmp_path / "s").glob("*1*"))
+
+
+def test_a_held_object_stays_and_goes_out_again_after_a_restart(tmp_path: Path) -> None:
+    with Spool(tmp_path / "s") as spool:
+        put(spool, 1)
+        spool.hold(claimed(spool))
+        assert spool.claim(0.0) is None
+        assert spool.counts()["held"] == 1
+        assert spool.expired(3600.0) == ()
+        os.utime(next((tmp_path / "s").glob("*.spool")), (0, 0))
+        assert len(spool.expired(3600.0)) == 1
+    with Spool(tmp_path / "s") as spool:
+        assert claimed(spool).head.name.endswith("1")
+
+
+def test_clips_wait_for_the_thread_that_plays_them(tmp_path: Path) -> None:
+    with Spool(tmp_path / "s") as spool:
+        put(spool, 1, frames=2)
+        put(spool, 2)
+        entry = spool.claim(0.0, stills_only=True)
+        assert entry is not None
+        assert entry.head.is_still
+        assert spool.claim(0.0, stills_only=True) is None
+        assert not claimed(spool).head.is_still
+
+
+def test_a_folder_belongs_to_one_process(tmp_path: Path) -> None:
+    with Spool(tmp_path / "s"), pytest.raises(UsageError), Spool(tmp_path / "s"):
+        pass
