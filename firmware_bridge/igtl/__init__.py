@@ -1,0 +1,1 @@
+"""OpenIGTLink: images of a research scanner in, answers back."""
