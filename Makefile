@@ -9,7 +9,7 @@ EVIDENCE ?= docs/evidence
 STUDY ?= build/study
 export ORT_DISABLE_TELEMETRY := 1 # as edge/__init__.py does, for programs that load ONNX Runtime first
 
-.PHONY: run test check evidence study pictures compat clean
+.PHONY: run test check evidence study pictures compat firmware clean
 
 run: $(VENV)/run.stamp
 	$(EDGE) compile edge_n -o build/fetal-planes.edge
@@ -47,6 +47,10 @@ pictures: $(VENV)/test.stamp
 	$(EDGE) evaluate build/fetal-planes.edge --report build/report
 	cp build/report/answers.png build/report/confusion.png docs/pictures/
 	$(VENV)/bin/python -m tests.edge.page.browser.pictures
+
+# The cart's reference firmware: a process, and an image for the MPS2 board (needs Debian's gcc-arm-none-eabi).
+firmware:
+	$(MAKE) -C firmware_bridge/firmware BUILD=$(CURDIR)/build/firmware
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
