@@ -21,7 +21,7 @@ from edge.service.source_options import SourceOptions
 class FolderSource(OwnSource):
     """Every picture of a folder once.
 
-    A file that cannot be read is passed over; where not one could be, the first one's error ends the source.
+    A file that cannot be read is passed over and told of at the end; where not one could be, by the first one's error.
 
     Attributes:
         folder: a folder, or one file.
@@ -39,13 +39,15 @@ class FolderSource(OwnSource):
         """Every picture of every file, the files `pause_s` apart unless fast.
 
         Raises:
-            InputError: there is no picture, or none could be read or shows a fan where it must.
+            InputError: there is no picture; or, after all that could be read, some could not or show no fan where they
+                must.
         """
         from edge.sources.images import files_from_path, frames_from_file
 
-        count, first_error = 0, None
+        files = files_from_path(self.folder)
+        count, errors = 0, list[InputError]()
         pictures_from_file = frames_from_file if self.options.is_whole else kept_from_file
-        for file in files_from_path(self.folder):
+        for file in files:
             start_s = self.options.clock() + (self.options.pause_s if count else 0.0)
             try:
                 key = _key_from_file(file)
@@ -55,9 +57,12 @@ class FolderSource(OwnSource):
                     yield Frame(picture.pixels, count, now_s, self.kind, key, is_still, machine=picture.machine)
                     count += 1
             except InputError as error:
-                first_error = first_error or error
-        if count == 0 and first_error is not None:
-            raise first_error
+                errors.append(error)
+        if errors and count == 0:
+            raise errors[0]
+        if errors:
+            told = f"{len(errors)} of {len(files)} files could not be used whole. The first: {errors[0].cause}"
+            raise InputError(told, errors[0].cure)
 
 
 def _key_from_file(file: Path) -> ExamKey | None:

@@ -163,7 +163,7 @@ def _exam_view(seat: Seat, now_s: float) -> ExamView:
     return ExamView(
         exam.key.patient, exam.key.study, exam.operator, exam.protocol.en, exam.protocol.zh, exam.opened_wall,
         seat.is_changed, checklist_from_exam(exam, now_s, seat.watch),
-        tuple(capture.answer for capture in exam.tray), seat.late_stills,
+        tuple(capture.answer for capture in exam.tray), seat.late_stills, seat.watch.freeze_s is not None,
     )  # fmt: skip
 
 

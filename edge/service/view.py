@@ -122,6 +122,7 @@ class ExamView:
         checklist: rows, what is left, the tray, the last result.
         tray_answers: what the model answered for each frame of `checklist.tray`.
         late_stills: still images that came after the end and were not taken.
+        is_freezing: the freeze key was pressed and its picture is not on the disk yet: do not say that it is kept.
     """
 
     patient: str
@@ -134,6 +135,7 @@ class ExamView:
     checklist: Checklist
     tray_answers: tuple[str, ...]
     late_stills: int
+    is_freezing: bool
 
 
 @dataclass(frozen=True)

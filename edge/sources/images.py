@@ -80,11 +80,32 @@ def _is_bare_dicom(head: bytes) -> bool:
 
 
 def kind_from_file(path: Path) -> str:
-    """What a file is by its content, else by its name; "" for neither."""
-    with path.open("rb") as stream:
-        kind = kind_from_bytes(stream.read(HEAD_BYTES))
+    """What a file is by its content, else by its name; "" for neither.
+
+    Raises:
+        ImageError: it cannot be read: gone meanwhile, or not permitted.
+    """
+    try:
+        with path.open("rb") as stream:
+            kind = kind_from_bytes(stream.read(HEAD_BYTES))
+    except OSError as error:
+        raise ImageError(
+            f"{path} cannot be read: {error.strerror}.", "Check that it is there and may be read."
+        ) from error
+    return kind or _kind_from_name(path)
+
+
+def _kind_from_name(path: Path) -> str:
     suffix = path.suffix.lower()
-    return kind or next((name for name, suffixes in SUFFIXES.items() if suffix in suffixes), "")
+    return next((name for name, suffixes in SUFFIXES.items() if suffix in suffixes), "")
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a folder's file is one; where it cannot be read its name decides, and whoever reads it is told."""
+    try:
+        return kind_from_file(path) != ""
+    except ImageError:
+        return _kind_from_name(path) != ""
 
 
 def files_from_path(path: Path | str) -> tuple[Path, ...]:
@@ -102,7 +123,7 @@ def files_from_path(path: Path | str) -> tuple[Path, ...]:
         raise ImageError(f"{path} is not there.", "Correct the path.")
     found = (file for file in sorted(path.rglob("*")) if file.is_file())
     shown = (file for file in found if not any(part.startswith(".") for part in file.relative_to(path).parts))
-    files = tuple(file for file in shown if kind_from_file(file))
+    files = tuple(file for file in shown if _is_picture(file))
     if not files:
         raise ImageError(f"{path} holds no image, DICOM file or video.", "Name a folder that does.")
     return files

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
 # Containers that hold their pictures themselves: a playlist, which could name other files, is not opened.
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg"
+TELLS_LENGTH = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")  # in the header; of other containers FFmpeg guesses it
+CUT_S = 1.0  # before the told end: more than rounded rates and a last frame of unknown length explain
 
 
 def frames_from_video(path: Path) -> Iterator[Frame]:
     """Every frame of a video's first picture stream; a damaged file gives its good part, then the error.
 
     Raises:
-        ImageError: not a video, no picture in it, damaged, or a frame size out of bounds.
+        ImageError: not a video, no picture in it, damaged, cut off, unreadable, or a frame size out of bounds.
         DeviceError: PyAV is not installed.
     """
     try:
@@ -36,6 +38,10 @@ def frames_from_video(path: Path) -> Iterator[Frame]:
     except av.FFmpegError as error:
         raise ImageError(
             f"{path} is damaged after {index} frames: {error.strerror}.", "Export or copy the video again."
+        ) from error
+    except OSError as error:
+        raise ImageError(
+            f"{path} cannot be read as a video: {error.strerror}.", "Name a video file that is not empty."
         ) from error
     if index == 0:
         raise ImageError(f"{path} holds no frame.", "Export or copy the video again.")
@@ -54,9 +60,35 @@ def _decoded(path: Path, container: Any) -> Iterator[Any]:
     if stream.codec_context is None:
         raise ImageError(f"{path} is coded in a way that is not known here.", "Export it as H.264 in MP4.")
     check_size(path, stream.codec_context.width, stream.codec_context.height)
+    count, end_s = 0, 0.0
     for frame in container.decode(stream):
         check_size(path, frame.width, frame.height)  # the size may change inside a stream
+        count += 1
+        end_s = (frame.time or 0.0) + float((frame.duration or 0) * (frame.time_base or 0))
         yield frame
+    if count:
+        _check_end(path, container, count, end_s)
+
+
+def _check_end(path: Path, container: Any, count: int, end_s: float) -> None:
+    """Refuse a file that was cut on its way: FFmpeg takes what is there and says nothing.
+
+    Args:
+        path: of the file.
+        container: read to its end; one with sound may be longer than its pictures, and is not judged.
+        count: frames that were there.
+        end_s: of the last one.
+    """
+    stream = container.streams.video[0]
+    told_s = 0.0
+    if len(container.streams) == 1 and container.format.name == "avi" and stream.average_rate:
+        told_s, end_s = float(stream.frames / stream.average_rate), float(count / stream.average_rate)
+    elif len(container.streams) == 1 and container.format.name in TELLS_LENGTH:
+        told_s = (container.duration or 0) / 1e6
+    if told_s - end_s > CUT_S:
+        raise ImageError(
+            f"{path} ends after {end_s:.1f} of {told_s:.1f} s: its end is missing.", "Export or copy the video again."
+        )
 
 
 def _time_ms(frame: Any) -> float | None:

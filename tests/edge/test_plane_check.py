@@ -16,6 +16,7 @@ from PIL import Image
 
 from edge.errors import MachineError, UsageError
 from edge.exam_keys import ExamKey
+from edge.exam_watch import FREEZE_AFTER_S
 from edge.record import json_from_record
 from edge.service.bedside import Bedside
 from edge.service.child import ChildState
@@ -109,6 +110,20 @@ def test_a_change_of_the_exam_stands_in_the_view_until_it_is_acknowledged(room: 
     after = room.check.view().exam
     assert after is not None
     assert not after.is_changed
+
+
+def test_a_press_of_the_freeze_key_stands_in_the_view_until_its_picture_is_on_the_disk(room: Room) -> None:
+    desk = room.desk
+    exam = desk.open()
+    desk.live = desk.frame()
+    desk.order("freeze")
+    shown = room.check.view().exam
+    assert shown is not None and shown.is_freezing
+    desk.answer(desk.frame(sequence=desk.live.sequence, captured_s=desk.live.captured_s, is_freeze=True), None)
+    desk.wait(FREEZE_AFTER_S)
+    shown = room.check.view().exam
+    assert shown is not None and not shown.is_freezing
+    assert desk.captures(exam) == [(None, "freeze")]
 
 
 def test_the_tray_tells_what_the_model_answered(room: Room) -> None:

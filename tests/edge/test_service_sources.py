@@ -105,12 +105,21 @@ def wait_for(condition: Callable[[], bool], seconds: float = 5) -> float:
     return time.monotonic() - started
 
 
+def until_told(frames: Iterator[Frame], told: str) -> list[Frame]:
+    """All frames of a source that ends with an error."""
+    given = list[Frame]()
+    with pytest.raises(InputError, match=told):
+        for frame in frames:
+            given.append(frame)  # those before the error count
+    return given
+
+
 def test_a_folder_gives_its_pictures_as_stills_and_passes_over_a_damaged_one(tmp_path: Path, tissue: Tissue) -> None:
     for name in ("b", "a", "c"):
         Image.fromarray(tissue(0)).save(tmp_path / f"{name}.png")
     (tmp_path / "b.png").write_bytes((tmp_path / "b.png").read_bytes()[:60])
     with open_source(f"folder:{tmp_path}", FAST) as source:
-        frames = list(source.frames())
+        frames = until_told(source.frames(), "1 of 3 files could not be used whole")
     assert [(frame.sequence, frame.is_still, frame.source) for frame in frames] == [
         (0, True, "folder"),
         (1, True, "folder"),
@@ -121,6 +130,26 @@ def test_a_folder_without_a_readable_picture_says_why(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(ImageError):
         list(open_source(f"folder:{tmp_path}", FAST).frames())
+
+
+def test_a_picture_that_is_gone_meanwhile_does_not_end_the_folder(tmp_path: Path, tissue: Tissue) -> None:
+    """Bug: one vanished file ended the source, and the pictures behind it were never seen."""
+    for name in "abc":
+        Image.fromarray(tissue(0)).save(tmp_path / f"{name}.png")
+    frames = open_source(f"folder:{tmp_path}", FAST).frames()
+    next(frames)
+    (tmp_path / "b.png").unlink()
+    assert len(until_told(frames, "1 of 3 files")) == 1
+
+
+@pytest.mark.parametrize("made", [Path.mkdir, Path.touch], ids=["folder", "empty"])
+def test_what_is_no_video_file_is_bad_input_and_not_a_fault_of_the_source(
+    tmp_path: Path, made: Callable[[Path], None]
+) -> None:
+    """Bug: "The source video failed: OSError. Report it.", exit 1."""
+    made(tmp_path / "a.mp4")
+    with pytest.raises(ImageError, match="cannot be read as a video"):
+        list(open_source(f"video:{tmp_path / 'a.mp4'}", FAST).frames())
 
 
 def test_a_slideshow_pauses_between_pictures(tmp_path: Path, tissue: Tissue) -> None:
@@ -162,7 +191,7 @@ def test_a_video_in_a_folder_is_a_screen_and_cut_to_its_fan(tmp_path: Path) -> N
 def test_a_dicom_file_without_a_region_is_a_screen_and_kept_only_if_it_shows_a_fan(tmp_path: Path) -> None:
     dicom(tmp_path / "a.dcm", "P1", "1.2.3", has_region=False)
     dicom(tmp_path / "b.dcm", "P1", "1.2.3")
-    assert len(list(open_source(f"folder:{tmp_path}", FAST).frames())) == 1
+    assert len(until_told(open_source(f"folder:{tmp_path}", FAST).frames(), "No ultrasound fan")) == 1
     (tmp_path / "b.dcm").unlink()
     with pytest.raises(InputError, match="No ultrasound fan"):
         list(open_source(f"folder:{tmp_path}", FAST).frames())

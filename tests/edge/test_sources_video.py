@@ -14,12 +14,20 @@ from edge.sources.images import frames_from_path
 av = pytest.importorskip("av", reason="PyAV is not installed")
 
 
-def video(path: Path, frames: int = 12, size: tuple[int, int] = (64, 48)) -> Path:
-    with av.open(str(path), "w") as container:
+def video(
+    path: Path,
+    frames: int = 12,
+    size: tuple[int, int] = (64, 48),
+    noise: bool = False,
+    options: dict[str, str] | None = None,
+) -> Path:
+    with av.open(str(path), "w", options=options or {}) as container:
         stream = container.add_stream("mpeg4", rate=25)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         for index in range(frames):
-            pixels = np.full((size[1], size[0], 3), 20 * index, np.uint8)
+            pixels = np.full((size[1], size[0], 3), 20 * index % 256, np.uint8)
+            if noise:
+                pixels = np.random.default_rng(index).integers(0, 255, pixels.shape, dtype=np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(stream.encode())
     return path
@@ -43,6 +51,24 @@ def test_cut_video_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:400])
     with pytest.raises(ImageError):
         list(frames_from_path(path))
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.avi", "a.mkv"])
+def test_a_video_whose_end_was_cut_off_gives_its_part_and_then_says_so(tmp_path: Path, name: str) -> None:
+    """Bug: FFmpeg takes what is there, so half a video was replayed as if it were whole."""
+    options = {"movflags": "faststart"} if name == "a.mp4" else {}
+    path = video(tmp_path / name, frames=100, noise=True, options=options)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    frames = frames_from_path(path)
+    with pytest.raises(ImageError, match=r"its end is missing|is damaged after"):
+        for count, _ in enumerate(frames, 1):
+            assert count < 60
+    assert count > 40
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.avi", "a.mkv", "a.ts"])
+def test_a_whole_video_of_some_seconds_is_not_taken_for_a_cut_one(tmp_path: Path, name: str) -> None:
+    assert len(list(frames_from_path(video(tmp_path / name, frames=100)))) == 100
 
 
 def test_text_renamed_to_mp4_is_refused(tmp_path: Path) -> None:

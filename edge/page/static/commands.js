@@ -2,13 +2,13 @@
 
 import { el } from "./dom.js";
 import { t } from "./language.js";
+import { pressTaken } from "./freeze.js";
 import { sendOrder } from "./orders.js";
 import { askBareConfirm, askEnd, askPlane, askReason, showPicture } from "./questions.js";
 import { closeSheet } from "./sheet.js";
 import { showMap } from "./map.js";
 
 const BOUNCE_MS = 700; // a wet glove taps twice; the second tap would take back what the first one said
-const KEPT_MS = 1500;
 
 /** Commands over `page`: {view, link, take(view), fail({error, cure}), openExams(), redraw()}. */
 export function commandsOf(page) {
@@ -38,6 +38,7 @@ export function commandsOf(page) {
 
   const commands = {
     send,
+    redraw: page.redraw,
     confirm: (row, place) =>
       once(row, place, () => {
         const sendIt = () => inExam("confirm", ofPlane(row));
@@ -64,7 +65,10 @@ export function commandsOf(page) {
       else askEnd(page.view.exam.checklist.left, () => inExam("end"));
     },
     freeze: async () => {
-      if (page.view?.exam?.checklist.phase === "running" && !isBounce("freeze") && (await inExam("freeze"))) showKept(page.redraw);
+      const before = page.view?.exam?.checklist;
+      if (before?.phase !== "running" || isBounce("freeze") || !(await inExam("freeze"))) return;
+      pressTaken(before);
+      page.redraw();
     },
     acknowledge: () => inExam("acknowledge"),
     continueExam: (exam) => send("continue", { exam }).then((done) => done && closeSheet()),
@@ -77,16 +81,6 @@ export function commandsOf(page) {
 /** The operator's id, as orders carry it. */
 export function operator(exam) {
   return exam === null || exam.operator === "unauthenticated" ? "" : exam.operator;
-}
-
-function showKept(redraw) {
-  const freeze = document.getElementById("freeze");
-  freeze.dataset.kept = "true";
-  redraw();
-  setTimeout(() => {
-    delete freeze.dataset.kept;
-    redraw();
-  }, KEPT_MS);
 }
 
 /** One line of cause and one of cure, until it is closed or the next order succeeds. */

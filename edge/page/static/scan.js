@@ -1,6 +1,7 @@
 // The left side: what is written over the picture, the answer, what the hand does most.
 
 import { button, el, icon, setAttribute, setHidden, setIcon, setText } from "./dom.js";
+import { drawFreeze } from "./freeze.js";
 import { headlineOf, pictureState } from "./headline.js";
 import { t } from "./language.js";
 import { barsOf } from "./row.js";
@@ -88,10 +89,7 @@ function drawActions(view, commands) {
   if (!actions.firstChild) actions.append(...makeActions(commands));
   const [freeze, map, pause, end] = actions.children;
   const { phase } = exam.checklist;
-  const kept = freeze.dataset.kept === "true";
-  setIcon(freeze.querySelector(".icon"), kept ? "confirm" : "freeze");
-  setText(freeze.querySelector(".word b"), t(kept ? "kept" : "freeze"));
-  setText(freeze.querySelector("small"), t("freeze_hint"));
+  drawFreeze(freeze, view, commands.redraw);
   setText(map.querySelector(".word"), t("map"));
   setIcon(pause.querySelector(".icon"), phase === "paused" ? "go" : "pause");
   setText(pause.querySelector(".word"), t(phase === "paused" ? "go_on" : "pause"));

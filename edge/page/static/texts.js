@@ -85,7 +85,9 @@ export const TEXTS = {
   // actions
   freeze: ["Freeze", "冻结取图"],
   freeze_hint: ["keep this picture", "保留当前图像"],
+  keeping: ["Keeping…", "正在保留…"],
   kept: ["Kept", "已保留"],
+  not_kept: ["Not kept", "未保留"],
   pause: ["Pause", "暂停"],
   go_on: ["Continue", "继续"],
   end: ["End exam", "结束检查"],

@@ -84,6 +84,7 @@ class ScriptedBedside:
         self._exams: dict[str, Exam] = {}
         self._watches: dict[str, Watch] = {}
         self._shown: str | None = None
+        self._pressed: str | None = None  # exam whose freeze key waits for a frame
         self._number = 0
         self._frame = 0
         self._scene = _first_scene(self.protocol, self.covered)
@@ -126,6 +127,9 @@ class ScriptedBedside:
             self.show(source__frame=self._frame, engine__answered=self._frame)
             if self._shown is not None:
                 self._judge(plane or "not_standard", probability if plane else 0.3, self._clock())
+            if self._pressed is not None and self._pressed == self._shown:
+                live, self._pressed = self._watches[self._pressed].latest, None
+                self.press(live.plane if live is not None else None, confidence="medium")
 
     def scan(self, plane: str, probability: float = 0.9, frames: int = 15) -> None:
         """Half a second of frames of one plane, ending now: it is captured, if it is covered."""
@@ -197,9 +201,7 @@ class ScriptedBedside:
         if isinstance(order, Acknowledge):
             self.show(changed=self._scene.changed - {exam.id})
         elif isinstance(order, Freeze):
-            self._shown = exam.id
-            live = self._watches[exam.id].latest
-            self.press(live.plane if live is not None else None, confidence="medium")
+            self._shown = self._pressed = exam.id
         else:
             self.fold(event_from_order(exam, order, self._clock(), WALL))
             self._shown = exam.id
@@ -254,6 +256,7 @@ class ScriptedBedside:
         return ExamView(
             exam.key.patient, exam.key.study, exam.operator, exam.protocol.en, exam.protocol.zh, exam.opened_wall,
             exam.id in self._scene.changed, checklist, answers, self._scene.late_stills,
+            self._pressed == exam.id,
         )  # fmt: skip
 
     def _other(self, exam: Exam) -> OtherExam:

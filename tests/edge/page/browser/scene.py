@@ -55,6 +55,10 @@ class Scene(ScriptedBedside):
         """From now on frames show this plane; None: no standard plane."""
         self._plane, self._probability, self._seen = plane, probability, picture or plane or "other"
 
+    def forgets_the_press(self) -> None:
+        """The exam was stopped before the press of the freeze key had a frame."""
+        self._pressed = None
+
     def stands_still(self) -> None:
         """No more frames by themselves."""
         self._is_live = False
