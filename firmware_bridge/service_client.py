@@ -170,7 +170,7 @@ class ServiceClient:
         while True:
             try:
                 yield from _views(self._path, silence_s)
-            except (OSError, http.client.HTTPException, PeerError):
+            except (OSError, http.client.HTTPException, EdgeError):  # a refusal too: too many pages are open
                 yield None
                 time.sleep(RETRY_S)
 

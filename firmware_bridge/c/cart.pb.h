@@ -120,8 +120,8 @@ typedef struct _cartlink_Checklist {
     bool is_open; /* false: no exam is open, the rest is 0 */
     bool is_paused;
     uint32_t total; /* rows, 0 to 32 */
-    uint32_t captured; /* captured or confirmed by the user */
-    uint32_t low_quality; /* the stored frame is weak */
+    uint32_t captured; /* captured well, or confirmed by the user */
+    uint32_t low_quality; /* the stored frame is weak; with `captured` only where the user confirmed it */
     uint32_t not_obtainable; /* given up by the user */
     uint32_t not_covered; /* the model cannot recognise this plane */
 } cartlink_Checklist;

@@ -6,13 +6,23 @@
 
 #include "pb_encode.h"
 
+/* Size of printable ASCII; `limit` where it is longer, or is anything else: the box would drop such a Hello. */
 static size_t text_size(const char *text, size_t limit)
 {
     size_t size = 0U;
     while (size < limit && text[size] != '\0') {
+        if (text[size] < ' ' || text[size] > '~') {
+            return limit;
+        }
         size++;
     }
     return size;
+}
+
+uint32_t cartlink_next_sequence(cartlink *link)
+{
+    link->sequence += link->sequence != UINT32_MAX ? 1U : 2U; /* 0 is none */
+    return link->sequence;
 }
 
 void cartlink_send(cartlink *link, const cartlink_Message *message)
@@ -29,7 +39,7 @@ void cartlink_send_hello(cartlink *link, uint32_t now_ms)
 {
     cartlink_Message message = cartlink_Message_init_zero;
     cartlink_Hello *hello = &message.body.hello;
-    message.sequence = ++link->sequence;
+    message.sequence = cartlink_next_sequence(link);
     message.which_body = cartlink_Message_hello_tag;
     hello->major = CARTLINK_MAJOR;
     hello->minor = CARTLINK_MINOR;
@@ -37,7 +47,7 @@ void cartlink_send_hello(cartlink *link, uint32_t now_ms)
     hello->role = cartlink_Role_ROLE_CART;
     hello->boot_id = link->config.boot_id;
     hello->heard_boot_id = link->box_boot_id;
-    hello->ready = link->view.phase == CARTLINK_UP;
+    hello->ready = link->view.phase == CARTLINK_UP && link->tries <= CARTLINK_RETRIES;
     hello->refusal = link->own_refusal;
     hello->capabilities = link->config.capabilities;
     hello->rows = link->config.rows;
@@ -46,10 +56,13 @@ void cartlink_send_hello(cartlink *link, uint32_t now_ms)
     link->hello_ms = now_ms;
 }
 
-void cartlink_set_phase(cartlink *link, cartlink_phase phase, cartlink_Refusal refusal)
+void cartlink_set_phase(cartlink *link, uint32_t now_ms, cartlink_phase phase, cartlink_Refusal refusal)
 {
     if (link->view.phase == phase && link->view.refusal == refusal) {
         return;
+    }
+    if (link->view.attention != cartlink_LampPattern_LAMP_PATTERN_OFF) {
+        link->lamp_ms = now_ms; /* a link that comes and goes must not flash the lamp */
     }
     (void)memset(&link->view, 0, sizeof link->view); /* what an absent box said is not known to be true any more */
     link->view.phase = phase;
@@ -67,7 +80,7 @@ static void send_press(cartlink *link, uint32_t now_ms)
     const cartlink_press *press = &link->queue[0];
     cartlink_Message message = cartlink_Message_init_zero;
     if (link->press_sequence == 0U) {
-        link->press_sequence = ++link->sequence;
+        link->press_sequence = cartlink_next_sequence(link);
     }
     message.sequence = link->press_sequence;
     message.which_body = cartlink_Message_input_tag;
@@ -86,9 +99,11 @@ static void serve_presses(cartlink *link, uint32_t now_ms)
     if (link->queued == 0U || (link->tries != 0U && now_ms - link->press_ms < CARTLINK_RETRY_MS)) {
         return;
     }
-    if (link->tries > CARTLINK_RETRIES) {
-        cartlink_set_phase(link, CARTLINK_DOWN, cartlink_Refusal_REFUSAL_NONE);
-        cartlink_send_hello(link, now_ms);
+    if (link->tries > CARTLINK_RETRIES) { /* another box, or a slow disk: the lamps stay while it speaks */
+        if (link->tries != CARTLINK_ASKED || now_ms - link->hello_ms >= CARTLINK_HELLO_MS) {
+            link->tries = CARTLINK_ASKED;
+            cartlink_send_hello(link, now_ms);
+        }
         return;
     }
     send_press(link, now_ms);
@@ -108,7 +123,7 @@ void cartlink_press_done(cartlink *link, uint32_t now_ms)
 static void send_health(cartlink *link, uint32_t now_ms)
 {
     cartlink_Message message = cartlink_Message_init_zero;
-    message.sequence = ++link->sequence;
+    message.sequence = cartlink_next_sequence(link);
     message.which_body = cartlink_Message_health_tag;
     message.body.health.uptime_s = link->uptime_s;
     message.body.health.bad_frames = link->decoder.bad;
@@ -157,7 +172,7 @@ void cartlink_tick(cartlink *link, uint32_t now_ms)
     count_seconds(link, now_ms);
     if (link->view.phase == CARTLINK_UP) {
         if (now_ms - link->heard_ms >= CARTLINK_SILENCE_MS) {
-            cartlink_set_phase(link, CARTLINK_DOWN, cartlink_Refusal_REFUSAL_NONE);
+            cartlink_set_phase(link, now_ms, CARTLINK_DOWN, cartlink_Refusal_REFUSAL_NONE);
             cartlink_send_hello(link, now_ms);
         } else {
             if (now_ms - link->health_ms >= CARTLINK_HEALTH_MS) {

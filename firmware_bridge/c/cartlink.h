@@ -20,7 +20,7 @@
 
 #define CARTLINK_QUEUE 16U          /* presses that may wait; a person makes fewer than 10 a second */
 #define CARTLINK_RETRY_MS 50U       /* without Ack, then again */
-#define CARTLINK_RETRIES 5U         /* then Hello again */
+#define CARTLINK_RETRIES 5U         /* then Hello again, until the box answers or is silent */
 #define CARTLINK_HELLO_MS 250U      /* between two, while the link is down */
 #define CARTLINK_REFUSED_MS 1000U   /* between two, while it is refused */
 #define CARTLINK_HEALTH_MS 1000U    /* heartbeat */
@@ -49,7 +49,7 @@ typedef struct {
     cartlink_phase phase;
     cartlink_Refusal refusal;         /* REFUSAL_NONE unless CARTLINK_REFUSED */
     bool ai_on;                       /* false: show "AI off", whatever else is lit */
-    cartlink_LampPattern attention;   /* lamp 1; changes at most each CARTLINK_LAMP_MS */
+    cartlink_LampPattern attention;   /* changes at most each CARTLINK_LAMP_MS; off with the link at once */
     cartlink_PlaneResult result;      /* zero while ai_on is false; age_ms as it came */
     cartlink_Checklist checklist;     /* total <= CARTLINK_ROWS, no mask bit at or above `total` */
 } cartlink_view;
@@ -71,7 +71,7 @@ typedef struct {
     uint32_t boot_id;      /* not 0; another one at each start: a counter in flash, a random number, never a constant */
     uint32_t capabilities; /* bits of cartlink_Capability */
     uint8_t rows;          /* checklist lamps, 0 to CARTLINK_ROWS */
-    const char *firmware;  /* name and version, ASCII, 1 to 31 bytes; not copied: must live as long as the link */
+    const char *firmware;  /* name and version, printable ASCII, 1 to 31 bytes; not copied: must outlive the link */
 } cartlink_config;
 
 typedef struct {
@@ -90,7 +90,7 @@ typedef struct {
     cartlink_PlaneResult result; /* the newest, shown or not */
     cartlink_press queue[CARTLINK_QUEUE]; /* oldest first; queue[0] is on its way */
     uint8_t queued;
-    uint8_t tries;             /* of queue[0] since the link came up: 0 to 1 + CARTLINK_RETRIES */
+    uint8_t tries;             /* of queue[0] since the box's last Hello */
     bool is_changed;           /* hal.show is due */
     bool box_ai_on;            /* Health.ai_on */
     bool is_result_fresh;
@@ -109,7 +109,8 @@ typedef struct {
     uint32_t rung_ms[CARTLINK_BELL_IN_WINDOW];
 } cartlink;
 
-/* Begin. CARTLINK_ARGUMENT: a function or text is missing or a value is out of range; then do not use the link. */
+/* Begin. `link`, `hal` and `config` are not NULL; the latter two are copied.
+ * CARTLINK_ARGUMENT: a function or text is missing or a value is out of range; then do not use the link. */
 cartlink_status cartlink_init(cartlink *link, const cartlink_hal *hal, const cartlink_config *config, uint32_t now_ms);
 
 /* Take bytes from the line, any number, as they come. */

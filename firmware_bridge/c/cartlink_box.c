@@ -22,25 +22,27 @@ static void take_hello(cartlink *link, const cartlink_Hello *hello, uint32_t now
     link->own_refusal = refusal_of(hello);
     if (link->own_refusal != cartlink_Refusal_REFUSAL_NONE || hello->refusal != cartlink_Refusal_REFUSAL_NONE) {
         const bool own = link->own_refusal != cartlink_Refusal_REFUSAL_NONE;
-        cartlink_set_phase(link, CARTLINK_REFUSED, own ? link->own_refusal : hello->refusal);
+        cartlink_set_phase(link, now_ms, CARTLINK_REFUSED, own ? link->own_refusal : hello->refusal);
         return;
     }
     if (hello->boot_id == 0U) {
         return;
     }
     if (hello->boot_id != link->box_boot_id) {
-        cartlink_set_phase(link, CARTLINK_DOWN, cartlink_Refusal_REFUSAL_NONE);
+        cartlink_set_phase(link, now_ms, CARTLINK_DOWN, cartlink_Refusal_REFUSAL_NONE);
         link->box_boot_id = hello->boot_id;
         link->event_seen = 0U;
     }
     if (hello->heard_boot_id == link->config.boot_id) {
         if (link->view.phase != CARTLINK_UP) {
-            cartlink_set_phase(link, CARTLINK_UP, cartlink_Refusal_REFUSAL_NONE);
+            cartlink_set_phase(link, now_ms, CARTLINK_UP, cartlink_Refusal_REFUSAL_NONE);
             link->health_ms = now_ms - CARTLINK_HEALTH_MS;
+        } else if (link->tries > CARTLINK_RETRIES) {
+            link->tries = 0U; /* the same press again, with all its repeats */
         }
         link->heard_ms = now_ms;
     } else {
-        cartlink_set_phase(link, CARTLINK_DOWN, cartlink_Refusal_REFUSAL_NONE);
+        cartlink_set_phase(link, now_ms, CARTLINK_DOWN, cartlink_Refusal_REFUSAL_NONE);
     }
     if (!hello->ready) {
         cartlink_send_hello(link, now_ms);
@@ -50,7 +52,7 @@ static void take_hello(cartlink *link, const cartlink_Hello *hello, uint32_t now
 static void acknowledge(cartlink *link, uint32_t sequence, cartlink_Status status)
 {
     cartlink_Message message = cartlink_Message_init_zero;
-    message.sequence = ++link->sequence;
+    message.sequence = cartlink_next_sequence(link);
     message.which_body = cartlink_Message_ack_tag;
     message.body.ack.sequence = sequence;
     message.body.ack.status = status;
@@ -101,12 +103,6 @@ static void take_command(cartlink *link, const cartlink_Message *message, uint32
     acknowledge(link, message->sequence, link->event_status);
 }
 
-static void note_result_age(cartlink *link, uint32_t age_ms, uint32_t now_ms)
-{
-    link->is_result_fresh = age_ms < CARTLINK_RESULT_MS;
-    link->result_end_ms = now_ms + CARTLINK_RESULT_MS - age_ms;
-}
-
 static void take_result(cartlink *link, const cartlink_PlaneResult *result, uint32_t now_ms)
 {
     cartlink_PlaneResult shown = *result;
@@ -123,7 +119,8 @@ static void take_result(cartlink *link, const cartlink_PlaneResult *result, uint
             break;
         }
     }
-    note_result_age(link, shown.age_ms, now_ms);
+    link->is_result_fresh = shown.age_ms < CARTLINK_RESULT_MS;
+    link->result_end_ms = now_ms + CARTLINK_RESULT_MS - shown.age_ms;
     link->result = shown;
     link->is_changed = true;
 }
@@ -150,7 +147,7 @@ static void take_time_sync(cartlink *link, const cartlink_TimeSync *question, ui
         return; /* this side asks nothing */
     }
     cartlink_Message message = cartlink_Message_init_zero;
-    message.sequence = ++link->sequence;
+    message.sequence = cartlink_next_sequence(link);
     message.which_body = cartlink_Message_time_sync_tag;
     message.body.time_sync.is_answer = true;
     message.body.time_sync.sent_ms = now_ms;
@@ -160,8 +157,14 @@ static void take_time_sync(cartlink *link, const cartlink_TimeSync *question, ui
 
 static void take_health(cartlink *link, const cartlink_Health *health, uint32_t now_ms)
 {
+    const uint32_t age_ms = health->has_result ? health->result_age_ms : UINT32_MAX;
+    const uint32_t left_ms = link->result_end_ms - now_ms; /* more than CARTLINK_RESULT_MS: it has passed */
     link->box_ai_on = health->ai_on;
-    note_result_age(link, health->has_result ? health->result_age_ms : UINT32_MAX, now_ms);
+    if (age_ms >= CARTLINK_RESULT_MS) {
+        link->is_result_fresh = false;
+    } else if (left_ms <= CARTLINK_RESULT_MS && CARTLINK_RESULT_MS - age_ms < left_ms) {
+        link->result_end_ms = now_ms + CARTLINK_RESULT_MS - age_ms; /* only sooner: its result may have been lost */
+    }
 }
 
 static void take_message(cartlink *link, const cartlink_Message *message, uint32_t now_ms)

@@ -10,21 +10,36 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edge.commands.config_file import ConfigFile, checked_by
 from edge.commands.terminal import AsJson, show_json
 
 if TYPE_CHECKING:
     from firmware_bridge.cart.bridge import Note
 
 SOCKET = Path("/run/vmamba-edge/api.sock")  # of the installed service
-PORT = Annotated[str, typer.Option(help="Where the cart is: /dev/ttyACM0, tcp:HOST:PORT or unix:PATH.")]
+PORT = Annotated[
+    str,
+    typer.Option(
+        parser=checked_by("firmware_bridge.cart.transports:opener_from_text"),
+        metavar="PORT",
+        help="Where the cart is: /dev/ttyACM0, tcp:HOST:PORT or unix:PATH.",
+    ),
+]
 BAUD = Annotated[int, typer.Option(min=300, help="Of a serial line; USB ignores it.")]
 PLANE_CHECK = Annotated[Path, typer.Option("--socket", help="Unix socket of `edge serve`.")]
-FOOT = Annotated[str, typer.Option(help="What the foot switch means: freeze, acknowledge, pause or none.")]
+FOOT = Annotated[
+    str,
+    typer.Option(
+        parser=checked_by("firmware_bridge.cart.shown:check_foot"),
+        metavar="MEANING",
+        help="What the foot switch means: freeze, acknowledge, pause or none.",
+    ),
+]
 
 
 def cart(
     port: PORT = "/dev/ttyACM0", socket: PLANE_CHECK = SOCKET, baud: BAUD = 115200, foot: FOOT = "freeze",
-    as_json: AsJson = False,
+    config: ConfigFile = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Join the cart's microcontroller to the plane check: lamps and bell there, freeze key and foot switch here."""
     from edge.service.notify import notifier_from_environment, watchdog_from_environment
@@ -34,10 +49,8 @@ def cart(
     from firmware_bridge.cart.line import Line, Waker
     from firmware_bridge.cart.link import Link
     from firmware_bridge.cart.plane_check import Asker, Watcher
-    from firmware_bridge.cart.shown import check_foot
     from firmware_bridge.cart.transports import opener_from_text
 
-    check_foot(foot)
     opener = opener_from_text(port, baud)
     notifier = notifier_from_environment(os.environ)
     period_s = watchdog_from_environment(os.environ, os.getpid()) or float("inf")
@@ -62,6 +75,8 @@ def show_note(note: Note, as_json: bool) -> None:
     """One line on standard output."""
     if as_json:
         show_json({"event": note.event, **note.fields})
+    elif note.event == "service":
+        typer.echo(f"plane check: {'does not answer; it is waited for' if note.fields['is_away'] else 'answers'}")
     else:
         words = [f"{name} {value}" for name, value in note.fields.items() if value != ""]
         typer.echo(f"{note.event}: {', '.join(words)}")

@@ -91,12 +91,12 @@ class Link:
     def received(self, data: bytes, now_s: float) -> None:
         """Bytes of the transport."""
         for payload in self.frames.feed(data):
-            self._heard_s = now_s  # a good frame is a sign of life, known or not
             message = message_from_bytes(payload)
-            if message is None:
-                continue
-            for happening in self._happenings(message):
-                self._step(happening, now_s, message)
+            self.frames.damaged += message is None
+            if message is not None:
+                self._heard_s = now_s  # a sign of life, whether its body is known here or not
+                for happening in self._happenings(message):
+                    self._step(happening, now_s, message)
 
     def tick(self, now_s: float) -> None:
         """Do what is due."""
@@ -244,10 +244,10 @@ class Link:
         self._events.rest()
 
     def _hear(self, now_s: float, message: Message | None) -> None:
-        if message is None:
-            return
-        body = message.body
-        if isinstance(body, Ack):
+        body = None if message is None else message.body
+        if message is None or body is None:
+            pass
+        elif isinstance(body, Ack):
             event = self._events.answered(body)
             if event is not None:
                 self._outcomes.append(Answered(event, body.status))

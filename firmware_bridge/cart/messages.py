@@ -4,8 +4,8 @@
 
     Input(event_id=7, ...) --sequence--> Message of protobuf's runtime <--> bytes
 
-In: values, or bytes of a stranger. Out: bytes, or a value; None for bytes that are no message, or a body that this
-version does not know. A test holds the dataclasses to the schema.
+In: values, or bytes of a stranger. Out: bytes, or a value; None for bytes that are no message. A test holds the
+dataclasses to the schema.
 """
 
 from __future__ import annotations
@@ -227,26 +227,28 @@ class Message:
 
     Attributes:
         sequence: counts what its side sent, from 1; a repetition keeps it.
-        body: what is said.
+        body: what is said; None: something that this version does not know.
     """
 
     sequence: int
-    body: Body
+    body: Body | None
 
 
 def bytes_from_message(message: Message) -> bytes:
     """Serialize.
 
     Raises:
-        ValueError: a number is out of its field's range.
+        ValueError: a number is out of its field's range, or there is no body.
     """
+    if message.body is None:
+        raise ValueError("a message without a body says nothing")
     (name,) = [name for name, kind in BODIES.items() if type(message.body) is kind]
     body: dict[str, Any] = {name: asdict(message.body)}
     return _wire_class()(sequence=message.sequence, **body).SerializeToString(deterministic=True)
 
 
 def message_from_bytes(data: bytes) -> Message | None:
-    """Parse; unknown fields are ignored, as protobuf has it. None: no message, or a body that is not known here."""
+    """Parse; unknown fields are ignored, as protobuf has it. None: no message."""
     from google.protobuf.message import DecodeError
 
     wire = _wire_class()()
@@ -256,7 +258,7 @@ def message_from_bytes(data: bytes) -> Message | None:
         return None
     name = wire.WhichOneof("body")
     if name is None:
-        return None
+        return Message(wire.sequence, None)
     body, kind = getattr(wire, name), BODIES[name]
     return Message(wire.sequence, kind(**{field.name: getattr(body, field.name) for field in fields(kind)}))
 

@@ -71,7 +71,9 @@ def lamps_after(lamps: Lamps, body: Body, now_s: float) -> tuple[Lamps, Status]:
     if isinstance(body, Checklist):
         return replace(lamps, checklist=body), Status.OK
     if isinstance(body, Health):
-        result_s = now_s - body.result_age_ms / 1000 if body.has_result else None
+        told_s = now_s - body.result_age_ms / 1000
+        known = lamps.result_s is not None and body.has_result
+        result_s = min(lamps.result_s or 0.0, told_s) if known else None  # older, never younger: a result may be lost
         return replace(lamps, ai_on=body.ai_on, result_s=result_s), Status.OK
     if isinstance(body, Led):
         if body.lamp != Lamp.ATTENTION or body.pattern not in list(LampPattern):
@@ -96,9 +98,10 @@ def settled(lamps: Lamps, now_s: float) -> Lamps:
     return replace(lamps, attention=lamps.wanted, changed_s=now_s)
 
 
-def forgotten(lamps: Lamps) -> Lamps:
+def forgotten(lamps: Lamps, now_s: float) -> Lamps:
     """The link has changed: what an absent box said is not known to be true any more."""
-    return Lamps(bells=lamps.bells, attention=lamps.attention, changed_s=lamps.changed_s)
+    is_dark = lamps.attention == LampPattern.OFF
+    return Lamps(bells=lamps.bells, changed_s=lamps.changed_s if is_dark else now_s)
 
 
 def document_from_lamps(lamps: Lamps, state: State, now_s: float) -> Mapping[str, object]:

@@ -64,7 +64,7 @@ class SimCart:
 
     def _take(self, outcome: Outcome) -> None:
         if isinstance(outcome, Changed):
-            self.lamps = forgotten(self.lamps)
+            self.lamps = forgotten(self.lamps, self._clock())
         elif isinstance(outcome, Answered) and isinstance(outcome.event, Input):
             name, answer = Button(outcome.event.button).name.lower(), _status(outcome.status)
             self._tell({"event": "answered", "button": name, "pressed": outcome.event.pressed, "status": answer})

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from edge.errors import InputError, PeerError, UsageError
@@ -24,6 +23,7 @@ from tests.edge.conftest import Maker
 from tests.edge.page.scripted_bedside import ScriptedBedside
 from tests.edge.page.scripted_states import bedside_in
 from tests.edge.serving import bands_bundle, serving
+from tests.firmware_bridge.band_frames import tissue
 from tests.firmware_bridge.scripted_service import scripted_service
 
 
@@ -145,6 +145,13 @@ def test_a_silent_stream_is_lost_after_its_time(tmp_path: Path) -> None:
         assert time.monotonic() - started_s < 2.0
 
 
+def test_events_go_on_after_the_service_refused_them(tmp_path: Path) -> None:
+    refusal = http_reply(b'{"error": "Too many pages are open.", "cure": "Close one.", "exit_code": 2}', 503)
+    with answering(tmp_path / "api.sock", refusal), ServiceClient(tmp_path / "api.sock") as client:
+        events = client.events()
+        assert [next(events), next(events)] == [None, None]
+
+
 NONSENSE: list[tuple[bytes, str]] = [
     (b"", "does not answer"),
     (b"ftp?\r\n", "does not answer"),
@@ -198,12 +205,3 @@ def test_edge_serve_takes_a_bridges_still_and_shows_it_captured(
 
 def is_captured(view: View) -> bool:
     return view.exam is not None and any(row.frame for row in view.exam.checklist.rows)
-
-
-def tissue(band: int) -> NDArray[np.uint8]:
-    """Speckle, brighter in one band of three: what the bands' bundle answers."""
-    rng = np.random.default_rng(band)
-    frame = np.full((192, 192), 60.0) + rng.normal(0, 20, (48, 48)).repeat(4, 0).repeat(4, 1)
-    frame += rng.normal(0, 3, frame.shape)
-    frame[band * 64 : (band + 1) * 64] += 120
-    return np.clip(frame, 0, 255).astype(np.uint8)

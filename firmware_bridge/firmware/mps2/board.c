@@ -97,7 +97,7 @@ uint32_t board_now_ms(void)
 
 uint32_t board_boot_id(void)
 {
-    board_boot_word = (board_boot_word + 1U) * 2654435761U; /* Knuth's multiplier: odd, so no number comes twice */
+    board_boot_word = (board_boot_word + 1U) * 2654435761U; /* Knuth's: no two starts in a row are equal */
     return board_boot_word | 1U;
 }
 

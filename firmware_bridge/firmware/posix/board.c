@@ -110,8 +110,11 @@ size_t board_read(board_line line, uint8_t *data, size_t room)
 
 bool board_write(board_line line, const uint8_t *data, size_t size)
 {
-    const int fd = line == BOARD_LINK ? line_fd : STDOUT_FILENO;
-    const ssize_t put = fd < 0 ? 0 : write(fd, data, size);
+    struct pollfd room = {line == BOARD_LINK ? line_fd : STDOUT_FILENO, POLLOUT, 0};
+    if (poll(&room, 1, 0) != 1) {
+        return false; /* a reader of the panel that has gone to sleep must not stop the cart */
+    }
+    const ssize_t put = write(room.fd, data, size);
     return put == (ssize_t)size; /* a part that went out is a damaged frame to the other side */
 }
 

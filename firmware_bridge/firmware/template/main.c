@@ -42,7 +42,8 @@ int main(void)
     const cartlink_hal hal = {write_line, show, ring, NULL};
     const cartlink_config config = {
         .boot_id = my_boot_number(),
-        .capabilities = cartlink_Capability_CAPABILITY_LAMP | cartlink_Capability_CAPABILITY_FREEZE_KEY,
+        .capabilities = cartlink_Capability_CAPABILITY_LAMP | cartlink_Capability_CAPABILITY_BELL |
+                        cartlink_Capability_CAPABILITY_FREEZE_KEY | cartlink_Capability_CAPABILITY_CHECKLIST,
         .rows = CARTLINK_ROWS,
         .firmware = "my cart 1.0",
     };

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from firmware_bridge.proto import cart_pb2 as cart
 from firmware_bridge.proto.schema import MAJOR, SCHEMA_HASH
-from tests.firmware_bridge.cart.c_programs import firmware, panel_words, tool
+from tests.firmware_bridge.cart.c_programs import panel_words, tool
 from tests.firmware_bridge.cart.reference_frame import frame_ref, message_ref
 
 PATIENCE_S = 20.0  # a machine that trains something else besides
@@ -42,14 +42,21 @@ class Board:
         line: file descriptor of the box's end of the link.
         keys: file descriptor that takes the panel's letters.
         lamps: file descriptor that gives the panel's lines.
+        address: of the box's end, as `edge bridge cart --port` takes it.
         monitor: QEMU's own socket, or None.
     """
 
     line: int
     keys: int
     lamps: int
+    address: str = ""
     monitor: Path | None = None
     _text: str = ""
+
+    def hand_over(self) -> None:
+        """Let another program have the box's end of a QEMU board: its socket takes one at a time."""
+        with socket.socket(fileno=os.dup(self.line)) as end:
+            end.shutdown(socket.SHUT_RDWR)
 
     def press(self, letters: str) -> None:
         """Work the panel's contacts."""
@@ -65,9 +72,22 @@ class Board:
                 words = panel_words(line)
                 if wanted.items() <= words.items():
                     return words
-            if select.select([self.lamps], [], [], 0.1)[0]:
-                self._text += os.read(self.lamps, 4096).decode("ascii", "replace")
+            self._read(0.1)
         raise AssertionError(f"the panel never showed {wanted}; last: {words}")
+
+    def shown(self) -> dict[str, str]:
+        """The newest whole panel line, without waiting; the ones before it are gone."""
+        while self._read(0.0):
+            pass
+        *lines, rest = self._text.split("\n")
+        self._text = "\n".join([*lines[-1:], rest])
+        return panel_words(lines[-1]) if lines else {}
+
+    def _read(self, seconds: float) -> bool:
+        is_ready = select.select([self.lamps], [], [], seconds)[0]
+        data = os.read(self.lamps, 4096) if is_ready else b""
+        self._text += data.decode("ascii", "replace")
+        return bool(data)
 
 
 @dataclass
@@ -159,9 +179,9 @@ class Box:
 
 
 @contextmanager
-def process_board(folder: Path, program: Path | None = None) -> Iterator[Board]:
-    """The POSIX port on a pty pair, its ends in the folder; built there without a program."""
-    program, ends = program or firmware(folder, "cart"), [folder / "box.pty", folder / "cart.pty"]
+def process_board(folder: Path, program: Path) -> Iterator[Board]:
+    """The POSIX port on a pty pair, its ends in the folder."""
+    ends = [folder / "box.pty", folder / "cart.pty"]
     with _running([tool("socat"), *(f"pty,raw,echo=0,link={end}" for end in ends)]):
         _wait_for(*ends)
         line = os.open(ends[0], os.O_RDWR | os.O_NOCTTY)
@@ -169,7 +189,7 @@ def process_board(folder: Path, program: Path | None = None) -> Iterator[Board]:
         cart_process = subprocess.Popen([program, ends[1]], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
             assert cart_process.stdin and cart_process.stdout
-            yield Board(line, cart_process.stdin.fileno(), cart_process.stdout.fileno())
+            yield Board(line, cart_process.stdin.fileno(), cart_process.stdout.fileno(), str(ends[0]))
         finally:
             os.close(line)
             cart_process.communicate(timeout=PATIENCE_S)  # the end of its input ends it
@@ -177,16 +197,16 @@ def process_board(folder: Path, program: Path | None = None) -> Iterator[Board]:
 
 
 @contextmanager
-def qemu_board(folder: Path, elf: Path | None = None, boot_word: int = 1) -> Iterator[Board]:
-    """The Cortex-M3 port in QEMU, its sockets in the folder; built there without an ELF file."""
-    elf, ends = elf or firmware(folder, "cart.elf"), [folder / "line.socket", folder / "panel.socket"]
+def qemu_board(folder: Path, elf: Path, boot_word: int = 1) -> Iterator[Board]:
+    """The Cortex-M3 port in QEMU, its sockets in the folder."""
+    ends = [folder / "line.socket", folder / "panel.socket"]
     monitor = folder / "monitor.socket"
     command = [tool("qemu-system-arm"), "-M", "mps2-an385", "-display", "none", "-kernel", str(elf)]
     command += ["-monitor", f"unix:{monitor},server=on,wait=off"]
     command += [word for end in ends for word in ("-serial", f"unix:{end},server=on,wait=on")]
     command += ["-device", f"loader,addr={BOOT_WORD},data={boot_word},data-len=4"]
     with _running(command), _connected(ends[0]) as line, _connected(ends[1]) as panel:
-        yield Board(line.fileno(), panel.fileno(), panel.fileno(), monitor)
+        yield Board(line.fileno(), panel.fileno(), panel.fileno(), f"unix:{ends[0]}", monitor)
 
 
 def memory(board: Board, address: int, size: int, target: Path) -> bytes:

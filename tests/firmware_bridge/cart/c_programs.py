@@ -5,6 +5,7 @@ In: the sources in the tree. Out: programs in a test's folder; nothing is built 
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -13,13 +14,23 @@ from types import TracebackType
 
 from firmware_bridge.proto import cart_pb2 as cart
 from tests.conftest import absent
+from tests.firmware_bridge.cart.golden.make_frames import TARGET
 from tests.firmware_bridge.cart.reference_frame import frame_ref, messages_ref
 
 ROOT = Path(__file__).parents[3]
 LIBRARY = ROOT / "firmware_bridge" / "c"
 FIRMWARE = ROOT / "firmware_bridge" / "firmware"
 PROGRAMS = Path(__file__).parent / "c"
-WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Werror")
+WARNINGS = (
+    "-std=c99",
+    "-pedantic-errors",
+    "-DPB_C99_STATIC_ASSERT",
+    "-Wvla",
+    "-Wall",
+    "-Wextra",
+    "-Wconversion",
+    "-Werror",
+)
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
 
 
@@ -63,6 +74,32 @@ def firmware(folder: Path, name: str) -> Path:
 def driver_program(folder: Path) -> Path:
     """The driver, under the sanitizers."""
     return built(folder / "driver", *SANITIZERS, "-O1", PROGRAMS / "driver.c", FIRMWARE / "panel.c")
+
+
+def fuzz_target(folder: Path) -> Path:
+    """The libFuzzer target; comparisons are not traced: three times as fast, and its corpus knows the words."""
+    flags = ("-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all", "-fno-sanitize-coverage=trace-cmp")
+    probe = folder / "probe.c"
+    probe.write_text("int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { return d && n ? 0 : 0; }\n")
+    command = [tool("clang"), flags[0], str(probe), "-o", str(folder / "probe")]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        absent("clang has no libFuzzer runtime (Debian: libclang-rt-14-dev)")
+    return built(folder / "fuzz", *flags, "-DCARTLINK_FUZZ_LIBFUZZER", "-O2", PROGRAMS / "fuzz.c", compiler="clang")
+
+
+def fuzz_corpus(folder: Path) -> Path:
+    """Scripts of c/fuzz.c to begin with: a Hello, then each golden message, framed there and framed already."""
+    folder.mkdir()
+    for number, case in enumerate(json.loads(TARGET.read_text("utf-8"))["good"]):
+        (folder / f"message{number}").write_bytes(b"\x42\xfc" + bytes.fromhex(case["message"]))
+        (folder / f"frame{number}").write_bytes(b"\x42\xfb" + bytes.fromhex(case["frame"]))
+    return folder
+
+
+def fuzz_command(program: Path, corpus: Path, runs: int, seed: int = 1) -> list[str]:
+    """Run the libFuzzer target; what breaks it is kept beside the program."""
+    limits = (f"-runs={runs}", f"-seed={seed}", "-max_len=160", "-reduce_inputs=0", "-detect_leaks=0")
+    return [str(program), *limits, f"-artifact_prefix={program.parent}/", str(corpus)]
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ class BadWire:
     """Hurts frames as they pass.
 
     Attributes:
-        hurt: frames that were damaged.
+        passed: frames that came, damaged or not.
+        hurt: of them, damaged.
     """
 
     def __init__(self, seed: int, share: float = SHARE) -> None:
-        self.hurt = 0
+        self.passed = self.hurt = 0
         self._random = random.Random(seed)
         self._share = share
 
@@ -26,6 +27,7 @@ class BadWire:
         return b"".join(self._one(frame + b"\0") for frame in frames)
 
     def _one(self, frame: bytes) -> bytes:
+        self.passed += 1
         if self._random.random() >= self._share:
             return frame
         self.hurt += 1

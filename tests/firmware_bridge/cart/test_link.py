@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from firmware_bridge.cart.frames import Frames
-from firmware_bridge.cart.hello import box_hello, refusal_text, sim_hello
+from firmware_bridge.cart.frames import Frames, frame_from_message
+from firmware_bridge.cart.hello import sim_hello
 from firmware_bridge.cart.link import TABLE, Link
 from firmware_bridge.cart.link_states import Answered, Changed, Delivered, Happening, Resynced, State
 from firmware_bridge.cart.messages import (
@@ -22,8 +22,6 @@ from firmware_bridge.cart.messages import (
     Led,
     Message,
     PlaneResult,
-    Refusal,
-    Role,
     Signal,
     Status,
     TimeSync,
@@ -92,6 +90,17 @@ def test_two_seconds_of_silence_end_the_link_and_it_comes_back_by_itself(ends: E
     ends.to_cart = ends.to_box = lambda data: data
     ends.run(0.3)
     assert (ends.box.state, ends.cart.state) == (State.UP, State.UP)
+
+
+@pytest.mark.parametrize(("payload", "state", "damaged"), [(b"\xff", State.GREETING, 22), (b"\x08\x01", State.UP, 0)])
+def test_a_whole_frame_is_a_sign_of_life_only_where_it_is_a_message(
+    ends: Ends, payload: bytes, state: State, damaged: int
+) -> None:
+    for _ in range(22):
+        ends.now_s += 0.1
+        ends.box.received(frame_from_message(payload), ends.now_s)
+        ends.box.tick(ends.now_s)
+    assert (ends.box.state, ends.box.frames.damaged) == (state, damaged)
 
 
 def test_an_unplugged_line_is_closed_at_once_and_up_with_the_first_hello(ends: Ends) -> None:
@@ -241,49 +250,6 @@ def test_a_peer_that_begins_anew_with_the_same_boot_is_told_everything_again(end
     assert ends.box.state is State.UP
     assert [o for o in ends.box_heard if isinstance(o, Resynced)]
     assert LIST in delivered(ends.cart_heard, Checklist)
-
-
-MISFITS = [
-    ({"major": 2}, Refusal.MAJOR, "speaks version 2.0 of the link, this box 1.0"),
-    ({"schema_hash": 5}, Refusal.SCHEMA, "another cart.proto (0000000000000005"),
-    ({"role": Role.BOX}, Refusal.ROLE, "a box too"),
-]
-
-
-@pytest.mark.parametrize(("changes", "refusal", "words"), MISFITS)
-def test_a_cart_that_does_not_fit_is_refused_with_its_reason(
-    changes: dict[str, int], refusal: Refusal, words: str
-) -> None:
-    ends = Ends()
-    ends.box.opened(0.0)
-    ends.new_cart(replace(sim_hello(), **changes))  # type: ignore[arg-type]
-    ends.settle()
-    assert (ends.box.state, ends.cart.state) == (State.REFUSED, State.REFUSED)
-    last = ends.box_heard[-1]
-    assert isinstance(last, Changed)
-    assert last.refusal == refusal
-    assert words in refusal_text(last.refusal, last.peer)
-    ends.run(2.0)
-    assert ends.box.state is State.REFUSED
-    ends.new_cart()
-    ends.run(1.5)
-    assert (ends.box.state, ends.cart.state) == (State.UP, State.UP)
-
-
-def test_a_line_that_echoes_is_refused() -> None:
-    box = Link(box_hello(), 0.0)
-    box.opened(0.0)
-    box.received(box.take_written(), 0.0)
-    assert box.state is State.REFUSED
-
-
-def test_nothing_is_acted_on_before_the_ends_agree() -> None:
-    ends = Ends().open()
-    stranger = Link(replace(box_hello(), heard_boot_id=1), 0.0)
-    stranger.opened(0.0)
-    ends.cart.post(PRESS, 0.0)
-    stranger.received(ends.cart.take_written(), 0.0)
-    assert not [o for o in stranger.take_outcomes() if isinstance(o, Delivered)]
 
 
 def test_the_other_clock_is_answered_at_once(ends: Ends) -> None:

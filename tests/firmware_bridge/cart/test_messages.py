@@ -59,9 +59,16 @@ def test_a_message_comes_back_as_it_was(body: messages.Body) -> None:
     assert message_from_bytes(bytes_from_message(Message(5, body))) == Message(5, body)
 
 
-@pytest.mark.parametrize("data", [b"", b"\x08\x01", b"\xff\xff", b"\x1a\x7f", bytes(128)])
+@pytest.mark.parametrize("data", [b"\xff\xff", b"\x1a\x7f", bytes(128)])
 def test_bytes_that_are_no_message_are_none(data: bytes) -> None:
     assert message_from_bytes(data) is None
+
+
+@pytest.mark.parametrize(("data", "sequence"), [(b"\x08\x07", 7), (b"\x08\x07\xfa\x01\x01a", 7)])
+def test_a_body_that_is_not_known_here_is_a_message_that_says_nothing(data: bytes, sequence: int) -> None:
+    assert message_from_bytes(data) == Message(sequence, None)
+    with pytest.raises(ValueError, match="without a body"):
+        bytes_from_message(Message(sequence, None))
 
 
 def test_a_number_that_does_not_fit_is_refused() -> None:

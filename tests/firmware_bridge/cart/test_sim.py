@@ -14,11 +14,11 @@ import pytest
 from edge.errors import UsageError
 from firmware_bridge.cart.link_states import State
 from firmware_bridge.cart.messages import Buzz, Checklist, Health, Led, PlaneResult, Status
-from firmware_bridge.cart.sim import Lamps, document_from_lamps, is_ai_off, lamps_after, settled
+from firmware_bridge.cart.sim import Lamps, document_from_lamps, forgotten, is_ai_off, lamps_after, settled
 from firmware_bridge.cart.sim_cart import steps_from_script
 from firmware_bridge.cart.sim_panel import panel_from_document
 from tests.edge.page.scripted_bedside import ScriptedBedside
-from tests.firmware_bridge.bridging import PROGRAM, bridging
+from tests.firmware_bridge.bridging import bridging
 from tests.firmware_bridge.scripted_service import scripted_service
 
 ALIVE = Health(1, 0, 0, True, True, 100)
@@ -33,7 +33,7 @@ def told(*bodies: object, now_s: float = 10.0) -> Lamps:
 
 
 def test_the_ai_is_on_only_while_link_engine_and_result_are_all_young() -> None:
-    lamps = told(ALIVE, RESULT)
+    lamps = told(RESULT, ALIVE)
     assert not is_ai_off(lamps, State.UP, 10.1)
     assert is_ai_off(lamps, State.GREETING, 10.1)
     assert is_ai_off(lamps, State.UP, 11.9 + 0.01)
@@ -42,8 +42,21 @@ def test_the_ai_is_on_only_while_link_engine_and_result_are_all_young() -> None:
     assert is_ai_off(told(RESULT, Health(1, 0, 0, True, False, 0)), State.UP, 10.0)
 
 
-def test_a_heartbeat_with_an_old_result_does_not_make_it_young() -> None:
+def test_a_heartbeat_with_an_old_result_makes_it_old() -> None:
     assert is_ai_off(told(RESULT, Health(1, 0, 0, True, True, 2000)), State.UP, 10.0)
+
+
+def test_a_heartbeat_that_tells_of_a_result_that_was_lost_does_not_make_the_shown_one_young() -> None:
+    lamps, _ = lamps_after(told(RESULT, ALIVE), Health(1, 0, 0, True, True, 0), 11.8)
+    assert not is_ai_off(lamps, State.UP, 11.89)
+    assert is_ai_off(lamps, State.UP, 11.91)
+
+
+def test_a_link_that_comes_and_goes_darkens_the_lamp_at_once_and_does_not_flash_it() -> None:
+    lamps = settled(lamps_after(Lamps(), Led(1, 1, 1), 10.0)[0], 10.0)
+    assert forgotten(lamps, 10.6).attention == 0
+    again, _ = lamps_after(forgotten(lamps, 10.6), Led(1, 1, 1), 10.7)
+    assert [settled(again, at_s).attention for at_s in (10.7, 11.09, 11.1)] == [0, 0, 1]
 
 
 def test_what_is_off_shows_no_answer() -> None:
@@ -110,7 +123,7 @@ def test_the_simulator_and_the_bridge_find_each_other(kind: str, tmp_path: Path)
     box = ScriptedBedside()
     box.open()
     place = {"unix": f"unix:{tmp_path}/c.sock", "tcp": "tcp:127.0.0.1:0", "pty": f"pty:{tmp_path}/tty"}[kind]
-    command = [sys.executable, "-c", PROGRAM, "sim", "cart", "--listen", place, "--script", "f 0.1 q", "--json"]
+    command = [sys.executable, "-m", "edge", "sim", "cart", "--listen", place, "--script", "f 0.1 q", "--json"]
     with (
         scripted_service(box, tmp_path / "api.sock") as service,
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sim,

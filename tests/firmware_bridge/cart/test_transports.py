@@ -29,7 +29,7 @@ from firmware_bridge.cart.transports import (
     opener_from_text,
 )  # fmt: skip
 
-DISCONNECTS = 20  # `make evidence` runs 200
+DISCONNECTS = 8  # `make evidence` runs 200
 WAIT_S = 10.0
 
 

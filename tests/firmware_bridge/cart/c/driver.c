@@ -1,7 +1,7 @@
 /* The C library on two pipes: a command a line in, what came of it out, then a line with ".". Bytes are hexadecimal.
  *
  *   crc BYTES | frame MESSAGE | decode BYTES | recode MESSAGE
- *   init NOW BOOT | receive NOW BYTES | tick NOW | input NOW BUTTON PRESSED | bad */
+ *   init NOW BOOT [NAME] | receive NOW BYTES | tick NOW | input NOW BUTTON PRESSED | bad */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,7 +101,11 @@ static void run_link(cartlink *link, const char *name, char *rest)
     const cartlink_hal hal = {write_frame, show, ring, NULL};
     const uint32_t now_ms = (uint32_t)strtoul(rest, &rest, 10);
     if (strcmp(name, "init") == 0) {
-        const cartlink_config config = {(uint32_t)strtoul(rest, &rest, 10), 31U, 24U, "driver"};
+        const uint32_t boot_id = (uint32_t)strtoul(rest, &rest, 10);
+        const size_t size = bytes_from_hex(rest + (*rest == ' '));
+        static char text[64];
+        (void)snprintf(text, sizeof text, "%.*s", (int)size, (const char *)bytes);
+        const cartlink_config config = {boot_id, 31U, 24U, size == 0U ? "driver" : text};
         (void)printf("status %d\n", (int)cartlink_init(link, &hal, &config, now_ms));
     } else if (strcmp(name, "receive") == 0) {
         cartlink_receive(link, bytes, bytes_from_hex(rest + 1), now_ms);

@@ -1,6 +1,6 @@
 /* Random bytes against decoder and link: libFuzzer target, and a program of its own where there is no libFuzzer.
  *
- *   clang -fsanitize=fuzzer,address,undefined -DCARTLINK_FUZZ_LIBFUZZER ...   ./fuzz
+ *   clang -fsanitize=fuzzer,address,undefined -DCARTLINK_FUZZ_LIBFUZZER ...   ./fuzz CORPUS
  *   gcc -fsanitize=address,undefined ...                                      ./fuzz INPUTS SEED
  *
  * An input is a script: each byte is a step (time passes, a key, raw bytes, a well-framed mutant of a message), so that
