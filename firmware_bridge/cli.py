@@ -1,7 +1,7 @@
 """`edge bridge ...` and `edge sim ...`: commands by a table; one is only imported when it is asked for.
 
 A bridge takes its options from the command line, else from its section of the config file:
-`edge bridge --config FILE cart`.
+`edge bridge cart --config FILE`, or with the file before the name.
 """
 
 from __future__ import annotations
@@ -41,9 +41,7 @@ SIMS: Mapping[str, Mounted] = {
     "cart": Mounted("firmware_bridge.cart.sim_command:cart", "A cart that prints its lamps and has keys."),
     "scanner": Mounted("firmware_bridge.dicom.sim_command:scanner", "A scanner that pushes a folder as DICOM."),
 }
-CONFIG = Annotated[
-    Optional[Path], typer.Option("--config", help="TOML file (docs/config.toml); options given here win over it.")
-]
+CONFIG = Annotated[Optional[Path], typer.Option("--config", help="The same as behind the bridge's name.")]
 LENIENT = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 
@@ -59,12 +57,8 @@ def register(app: typer.Typer) -> None:
 
 def _bridge(context: typer.Context, config: CONFIG = None) -> None:
     """Join the box to a real device; each bridge is its own process."""
-    if config is None:
-        return
-    from firmware_bridge.config import load_config
-
-    loaded = load_config(config)
-    context.default_map = {name: dict(options) for name, options in loaded.sections.items() if name in BRIDGES}
+    if config is not None:
+        context.default_map = {name: {"config": str(config)} for name in BRIDGES}
 
 
 def _sim() -> None:

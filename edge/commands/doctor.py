@@ -8,12 +8,17 @@ from typing import Annotated, Optional
 import typer
 
 from edge.commands.terminal import AsJson, show_json, show_table, user_keyring
-from edge.errors import DeviceError
+from edge.errors import DeviceError, InputError
+
+SCHEMA = 1  # of what --config says as JSON
 
 
 def doctor(
     sbom: Annotated[
         Optional[Path], typer.Option("--sbom", help="Write what is installed (CycloneDX JSON) to this file.")
+    ] = None,
+    config: Annotated[
+        Optional[Path], typer.Option("--config", help="Check this config file instead of the machine.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -26,6 +31,9 @@ def doctor(
         from edge.files import write_atomic
 
         write_atomic(sbom, sbom_from_packages(packages_from_environment()))
+    if config is not None:
+        _check_config(config, as_json)
+        return
     findings = findings_from_machine(user_keyring())
     if as_json:
         show_json({"findings": json_from_record(findings)})
@@ -39,3 +47,21 @@ def doctor(
         show_table(table)
     if broken := [finding for finding in findings if finding.status == "broken"]:
         raise DeviceError(f"{broken[0].name}: {broken[0].detail}.", broken[0].cure)
+
+
+def _check_config(path: Path, as_json: bool) -> None:
+    """Everything that is wrong with a config file: a line of cause, a line of cure."""
+    from edge.config.checks import problems_from_text, sections_from_text, text_from_file
+    from edge.record import json_from_record
+
+    text = text_from_file(path)
+    problems, sections = problems_from_text(text), sections_from_text(text)
+    if as_json:
+        told = [json_from_record(problem) for problem in problems]
+        show_json({"schema": SCHEMA, "config": str(path), "sections": list(sections), "problems": told})
+    else:
+        for problem in problems:
+            typer.echo(f"{problem.told}\n  cure: {problem.cure}")
+        typer.echo(f"{path}: {', '.join(f'[{name}]' for name in sections) or 'no section'}")
+    if problems:
+        raise InputError(f"{path} has {len(problems)} problem{'s' * (len(problems) > 1)}.", "Correct the lines above.")

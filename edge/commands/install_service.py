@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -20,16 +21,27 @@ if TYPE_CHECKING:
 
 SCHEMA = 1  # of the JSON document
 RUNNING_ROOT = Path("/")
+SOURCE, PORT, LOOPBACK = "camera", 8711, "127.0.0.1"  # where nothing else is said
 
 
 def install_service(
     bundle: Annotated[Optional[Path], typer.Argument(help="The .edge file.")] = None,
     options: Annotated[Optional[list[str]], typer.Argument(help="After --: further options of edge serve.")] = None,
-    source: Annotated[str, typer.Option("--source", help="Where frames come from, see edge serve.")] = "camera",
-    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Of the page, on the loopback.")] = 8711,
+    config: Annotated[
+        Optional[Path], typer.Option("--config", help="TOML file (docs/config.toml): its bridges get units as well.")
+    ] = None,
+    source: Annotated[
+        Optional[str], typer.Option("--source", help="Where frames come from, see edge serve; default: camera.")
+    ] = None,
+    port: Annotated[
+        Optional[int], typer.Option("--port", min=1, max=65535, help="Of the page, on the loopback; default: 8711.")
+    ] = None,
     user: Annotated[str, typer.Option("--user", help="Account of the service; made where it is not there.")] = "",
     allow: Annotated[
-        Optional[list[str]], typer.Option("--allow", help="Network that may be reached besides the loopback.")
+        Optional[list[str]],
+        typer.Option(
+            "--allow", help="[BRIDGE=]NETWORK that a unit may reach besides the loopback; may be given again."
+        ),
     ] = None,
     root: Annotated[Path, typer.Option("--root", help="Write below this folder: an image, a trial.")] = RUNNING_ROOT,
     program: Annotated[
@@ -40,31 +52,102 @@ def install_service(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show all that would be written; change nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Install the plane check as a hardened service: unit, account, bundle, trusted key, bill of materials."""
-    from edge.deploy.installation import SERVICE, Settings
+    """Install the plane check as a hardened service: units, account, bundle, trusted key, bill of materials."""
+    from edge.deploy.installation import SERVICE
 
     keyring, root = user_keyring(), root.resolve()
     _check_root(root, dry_run, keyring)
     if remove:
         _remove(root, dry_run, as_json)
         return
-    if bundle is None:
-        raise UsageError("No bundle is named.", "edge install-service BUNDLE, or --remove.")
-    settings = Settings(
-        program=_program(program, root),
-        source=source,
-        port=port,
-        user=user or SERVICE,
-        addresses=tuple(allow or ()),
-        options=tuple(options or ()),
-        enable=enable,
-    )
-    _check_options(settings)
-    installation = _installation(bundle, settings, keyring, root)
+    wish = _Wish(bundle, config, source, port, tuple(options or ()), tuple(allow or ()))
+    file, settings = _settings(wish, _program(program, root), user or SERVICE, enable)
+    installation = _installation(file, settings, keyring, root)
     if dry_run:
         _show_plan(installation, root, as_json)
     else:
         _install(installation, root, as_json)
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What was typed about the plane check.
+
+    Attributes:
+        bundle: or None, where the config file names it.
+        config: or None.
+        source: or None.
+        port: or None.
+        options: of `edge serve`.
+        allowed: networks, with their sections.
+    """
+
+    bundle: Path | None
+    config: Path | None
+    source: str | None
+    port: int | None
+    options: tuple[str, ...]
+    allowed: tuple[str, ...]
+
+
+def _settings(wish: _Wish, program: str, user: str, enable: bool) -> tuple[Path, Settings]:
+    """The bundle's file, and how the service shall run."""
+    from edge.config.sections import SERVICE
+    from edge.deploy.configured import allowed_from_texts, configured_from_text
+    from edge.deploy.installation import SOCKET, Settings
+
+    allowed = allowed_from_texts(wish.allowed)
+    configured = None
+    if wish.config is not None:
+        configured = configured_from_text(_sound_config(wish.config), wish.config, SOCKET, allowed)
+    elif strangers := sorted(set(allowed) - {SERVICE}):
+        raise UsageError(f"--allow names {strangers[0]!r}, and there is no config file.", "Give --config FILE.")
+    served = _served(wish, allowed.get(SERVICE, ()))
+    settings = Settings(
+        program=program,
+        source=served["source"],
+        options=_spelt(wish),
+        config=configured,
+        user=user,
+        addresses=allowed.get(SERVICE, ()),
+        enable=enable,
+    )
+    return served["bundle"], settings
+
+
+def _sound_config(path: Path) -> str:
+    from edge.config.checks import problems_from_text, text_from_file
+
+    text = text_from_file(path)
+    if problems := problems_from_text(text):
+        raise InputError(problems[0].told, f"{problems[0].cure} All of them: edge doctor --config {path}.")
+    return text
+
+
+def _spelt(wish: _Wish) -> tuple[str, ...]:
+    """The options that stand in the unit: what the config file says must be found there alone."""
+    defaults = (None, None) if wish.config is not None else (SOURCE, PORT)
+    source, port = wish.source or defaults[0], wish.port or defaults[1]
+    told = (*(("--source", source) if source else ()), *(("--port", str(port)) if port else ()))
+    return (*told, *wish.options)
+
+
+def _served(wish: _Wish, networks: Sequence[str]) -> Mapping[str, Any]:
+    """Let `edge serve` read its own options, so that a mistake shows here and not at the bedside."""
+    from edge.config.sections import SERVICE
+    from edge.deploy.configured import options_of
+
+    if wish.bundle is None and wish.config is None:
+        raise UsageError("No bundle is named.", "edge install-service BUNDLE, or --remove.")
+    read = () if wish.config is None else ("--config", str(wish.config))
+    served = options_of(SERVICE, (*read, *((str(wish.bundle),) if wish.bundle else ()), *_spelt(wish)))
+    if served["patient"] or served["study"]:
+        raise UsageError("A service is not of one patient.", "Leave --patient and --study out; open exams on the page.")
+    if served["config"] != wish.config:
+        raise UsageError("--config stands behind --.", "Give it before: the file is installed with the service.")
+    if served["host"] != LOOPBACK and not networks:
+        raise UsageError("--host binds the page where the unit lets nobody in.", "Say who may: --allow 192.168.7.0/24.")
+    return served
 
 
 def _installation(bundle: Path, settings: Settings, keyring: Keyring, root: Path) -> Installation:
@@ -93,21 +176,6 @@ def _installation(bundle: Path, settings: Settings, keyring: Keyring, root: Path
     keys = keys_for_service(Keyring(root / STATE).keys(), keyring.keys(), signer)
     sbom = sbom_from_packages(packages_from_environment(), verified.digest)
     return installation_from_bundle(verified, data, settings, keys, sbom)
-
-
-def _check_options(settings: Settings) -> None:
-    """Let `edge serve` read its own options, so that a mistake shows here and not at the bedside."""
-    from edge.commands.serve import serve
-    from edge.deploy.installation import service_words
-
-    app = typer.Typer(add_completion=False)
-    app.command("serve")(serve)
-    words = service_words(settings, "BUNDLE")[2:]
-    context = typer.main.get_command(app).make_context("serve", list(words))
-    if context.params["patient"] or context.params["study"]:
-        raise UsageError("A service is not of one patient.", "Leave --patient and --study out; open exams on the page.")
-    if any(word.partition("=")[0] == "--host" for word in settings.options) and not settings.addresses:
-        raise UsageError("--host binds the page where the unit lets nobody in.", "Say who may: --allow 192.168.7.0/24.")
 
 
 def _check_leaves(signer: Key) -> None:
@@ -149,7 +217,9 @@ def _install(installation: Installation, root: Path, as_json: bool) -> None:
     changes = install_below(installation, root, run_command)
     commands = commands_for(installation, root)
     if any(change.state == "changed" for change in changes):
-        show_notices(["A service that runs already keeps what it started with until: systemctl restart vmamba-edge."])
+        show_notices(
+            ["A service that runs already keeps what it started with until: systemctl restart 'vmamba-edge*'."]
+        )
     _show(changes, commands, as_json, dry_run=False)
 
 
@@ -165,7 +235,7 @@ def _show_plan(installation: Installation, root: Path, as_json: bool) -> None:
     from edge.deploy.files_below import changes_below, commands_for
     from edge.deploy.installation import SBOM
 
-    _show(changes_below(installation.files, root), commands_for(installation, root), as_json, dry_run=True)
+    _show(changes_below(installation, root), commands_for(installation, root), as_json, dry_run=True)
     if as_json:
         return
     for file in installation.files:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from edge.commands.config_file import ConfigFile, checked_by, read_by
 from edge.commands.terminal import AsJson, Threads, pairs_table, show_json, show_notices, show_research_line, show_table
+from edge.config.keys import NOT_IN_FILE
 from edge.keyring import home_from_environment
 
 if TYPE_CHECKING:
@@ -23,14 +25,31 @@ if TYPE_CHECKING:
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8711
 SCHEMA = 1  # of the line that says the service is ready
 SOURCE = Annotated[
-    str, typer.Option(help="demo, camera:DEVICE, video:PATH, folder:PATH, bridge[:NAME]; or another package's.")
+    str,
+    typer.Option(
+        parser=checked_by("edge.service.source:check_source"),
+        metavar="NAME:WHERE",
+        help="demo, camera:DEVICE, video:PATH, folder:PATH, bridge[:NAME]; or another package's.",
+    ),
 ]
 PROTOCOL = Annotated[Optional[str], typer.Option(help="Name or .toml file of the protocol; default: the bundle's.")]
 ROI = Annotated[
-    Optional[str], typer.Option(help="X,Y,W,H[@WxH]: what is kept of a frame; default: the fan of a screen.")
+    Optional[Any],
+    typer.Option(
+        parser=read_by("edge.service.roi:roi_from_text"),
+        metavar="X,Y,W,H",
+        help="X,Y,W,H[@WxH]: what is kept of a frame; default: the fan of a screen.",
+    ),
 ]
 SCANNER = Annotated[str, typer.Option(help="Model of the scanner, where its frames do not tell.")]
-SINK = Annotated[Optional[list[str]], typer.Option(help="Where results go besides the page; may be given again.")]
+SINK = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        parser=checked_by("edge.service.sink:check_sink"),
+        metavar="NAME:WHERE",
+        help="Where results go besides the page; may be given again.",
+    ),
+]
 PORT = Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0: any that is free.")]
 HOST = Annotated[str, typer.Option(help="Where the page is bound; elsewhere than loopback with TLS and a PIN only.")]
 CERT = Annotated[Optional[Path], typer.Option(help="PEM file with the certificate.")]
@@ -39,10 +58,26 @@ PIN = Annotated[Optional[Path], typer.Option(help="File with 4 to 12 digits that
 SOCKET = Annotated[Optional[Path], typer.Option(help="Unix socket of the local API: bridges and programs.")]
 STORE = Annotated[Optional[Path], typer.Option(help="Exam store; default: HOME/exams/exams.db, a demo's goes.")]
 ENCRYPT = Annotated[bool, typer.Option("--encrypt", help="Make a new store encrypted, with a key in HOME/private.")]
-KEEP = Annotated[Optional[str], typer.Option(help="Age after which exams go by themselves, e.g. 30d; default: never.")]
-OPERATOR = Annotated[str, typer.Option(help="Id of who examines; default: unauthenticated.")]
-PATIENT = Annotated[str, typer.Option(help="Patient id of the exam to open; others on this machine see the option.")]
-STUDY = Annotated[str, typer.Option(help="Study id of the exam to open.")]
+KEEP = Annotated[
+    Optional[Any],
+    typer.Option(
+        parser=read_by("edge.store_retention:age_from_text"),
+        metavar="AGE",
+        help="Age after which exams go by themselves, e.g. 30d; default: never.",
+    ),
+]
+OPERATOR = Annotated[
+    str,
+    typer.Option(
+        parser=read_by("edge.service.service_settings:operator_from_text"),
+        metavar="ID",
+        help="Id of who examines; default: unauthenticated.",
+    ),
+]
+PATIENT = Annotated[
+    str, typer.Option(help="Patient id of the exam to open; others on this machine see the option."), NOT_IN_FILE
+]
+STUDY = Annotated[str, typer.Option(help="Study id of the exam to open."), NOT_IN_FILE]
 NO_PAGE = Annotated[bool, typer.Option("--no-page", help="No page: the socket alone.")]
 SEED = Annotated[int, typer.Option(help="Of a source that draws by chance.")]
 PAUSE = Annotated[float, typer.Option(min=0.0, help="Seconds between two stills of a folder.")]
@@ -71,19 +106,18 @@ def serve(
     seed: SEED = 0,
     pause: PAUSE = 1.0,
     threads: Threads = 2,
+    config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Check planes at the bedside: frames in, checklist on a page, captures in the exam store."""
-    from edge.service.roi import roi_from_text
-    from edge.service.service_settings import ServiceSettings, key_from_options, operator_from_text
-    from edge.store_retention import age_from_text
+    from edge.service.service_settings import ServiceSettings, key_from_options
 
     settings = ServiceSettings(
         bundle=bundle,
         home=home_from_environment(os.environ),
         source=source,
         protocol=protocol,
-        roi=None if roi is None else roi_from_text(roi),
+        roi=roi,
         scanner=scanner,
         sinks=tuple(sink or ()),
         host=host,
@@ -94,8 +128,8 @@ def serve(
         socket=socket,
         store=store,
         encrypt=encrypt,
-        keep=None if keep is None else age_from_text(keep),
-        operator=operator_from_text(operator),
+        keep=keep,
+        operator=operator,
         key=key_from_options(patient, study),
         threads=threads,
         seed=seed,

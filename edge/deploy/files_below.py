@@ -12,11 +12,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.deploy.installation import BUNDLES, CONFIG, SBOM, STATE, UNIT, USERS, Installation, NewFile
+from edge.deploy.installation import (
+    BUNDLES,
+    CONFIG,
+    FOLDER,
+    SBOM,
+    STATE,
+    UNIT,
+    USERS,
+    Installation,
+    NewFile,
+    bridge_path,
+)
 from edge.errors import DeviceError, MachineError
 from edge.files import write_atomic
 
 RUNNING = Path("run/systemd/system")  # there when systemd runs the machine; source: sd_booted(3)
+MARK = b"# Written by `edge install-service`"  # first line of every unit
+REMOVED = "removed"
 PATIENCE_S = 120  # for a start: the engine may take 60 s, see the unit
 Run = Callable[[Sequence[str]], None]
 
@@ -36,13 +49,20 @@ class Change:
     size_bytes: int
 
 
-def changes_below(files: Sequence[NewFile], root: Path) -> tuple[Change, ...]:
-    """What writing these files below a root would change."""
-    return tuple(Change(root / file.path, _state(file, root / file.path), len(file.data)) for file in files)
+def changes_below(installation: Installation, root: Path) -> tuple[Change, ...]:
+    """What an installation would change below a root: what it writes, and what an earlier one left that it has no more.
+
+    Older bundles stay: a running service keeps its own.
+    """
+    files = installation.files
+    written = tuple(Change(root / file.path, _state(file, root / file.path), len(file.data)) for file in files)
+    kept = {root / file.path for file in files}
+    stale = tuple(path for path in (root / CONFIG, *_bridges(root)) if path.is_file() and path not in kept)
+    return (*written, *(Change(path, REMOVED, 0) for path in stale))
 
 
 def install_below(installation: Installation, root: Path, run: Run) -> tuple[Change, ...]:
-    """Write what differs, then run the commands.
+    """Take away what is stale, write what differs, then run the commands.
 
     Args:
         installation: the whole of it.
@@ -53,8 +73,9 @@ def install_below(installation: Installation, root: Path, run: Run) -> tuple[Cha
         MachineError: a file cannot be written or a command fails.
         DeviceError: the machine has no systemd.
     """
-    changes = changes_below(installation.files, root)
-    for file, change in zip(installation.files, changes, strict=True):
+    changes = changes_below(installation, root)
+    _take_away([change.path for change in changes if change.state == REMOVED], root, run)
+    for file, change in zip(installation.files, changes, strict=False):  # what is stale comes behind
         if change.state != "same":
             _write(change.path, file)
     for command in commands_for(installation, root):
@@ -65,38 +86,54 @@ def install_below(installation: Installation, root: Path, run: Run) -> tuple[Cha
 def commands_for(installation: Installation, root: Path) -> tuple[tuple[str, ...], ...]:
     """Those that make sense there: all on a machine that systemd runs, only links in an image."""
     if root == Path("/"):
-        return installation.commands if (root / RUNNING).is_dir() else installation.commands[:1]
+        return installation.commands if _is_running(root) else installation.commands[:1]
     return tuple((command[0], f"--root={root}", *command[1:]) for command in installation.offline)
 
 
 def removal_below(root: Path) -> tuple[Change, ...]:
     """What a removal would take away: what installations wrote, not what people put beside it (TLS keys, protocols)."""
-    written = (root / UNIT, root / USERS, root / SBOM, *sorted((root / BUNDLES).glob("*.edge")))
-    return tuple(Change(path, "removed", 0) for path in written if path.is_file())
+    bundles = sorted((root / BUNDLES).glob("*.edge"))
+    written = (*_bridges(root), root / UNIT, root / USERS, root / SBOM, root / CONFIG, *bundles)
+    return tuple(Change(path, REMOVED, 0) for path in written if path.is_file())
 
 
 def remove_below(root: Path, run: Run) -> tuple[Change, ...]:
-    """Stop the service and take its files away; exams, keys and the account stay.
+    """Stop service and bridges and take their files away; exams, keys and the account stay.
 
     Raises:
         MachineError: a file cannot be removed or a command fails.
     """
     changes = removal_below(root)
-    is_running = root == Path("/") and (root / RUNNING).is_dir()
-    if (root / UNIT).is_file():
-        at = () if root == Path("/") else (f"--root={root}",)
-        run(("systemctl", *at, "disable", *(("--now",) if is_running else ()), UNIT.name))
-    try:
-        for change in changes:
-            change.path.unlink(missing_ok=True)
-        for folder in (root / BUNDLES, root / CONFIG):
-            with contextlib.suppress(OSError):  # not empty: somebody else's files
-                folder.rmdir()
-    except OSError as error:
-        raise MachineError(f"{error.filename} cannot be removed: {error.strerror}.", "Run it as root.") from error
-    if is_running:
+    _take_away([change.path for change in changes], root, run)
+    for folder in (root / BUNDLES, root / FOLDER):
+        with contextlib.suppress(OSError):  # not empty: somebody else's files
+            folder.rmdir()
+    if _is_running(root):
         run(("systemctl", "daemon-reload"))
     return changes
+
+
+def _take_away(paths: Sequence[Path], root: Path, run: Run) -> None:
+    """Files, and before them the units among them, which are stopped."""
+    if units := [path.name for path in paths if path.suffix == ".service"]:
+        at = () if root == Path("/") else (f"--root={root}",)
+        run(("systemctl", *at, "disable", *(("--now",) if _is_running(root) else ()), *units))
+    try:
+        for path in paths:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise MachineError(f"{error.filename} cannot be removed: {error.strerror}.", "Run it as root.") from error
+
+
+def _bridges(root: Path) -> tuple[Path, ...]:
+    """Units of bridges that installations wrote; others' units of a like name are theirs."""
+    pattern = root / bridge_path("*")
+    found = sorted(pattern.parent.glob(pattern.name))
+    return tuple(path for path in found if path.is_file() and path.read_bytes().startswith(MARK))
+
+
+def _is_running(root: Path) -> bool:
+    return root == Path("/") and (root / RUNNING).is_dir()
 
 
 def run_command(command: Sequence[str]) -> None:

@@ -3,8 +3,10 @@
 ::
 
     /etc/systemd/system/vmamba-edge.service     the unit
+    /etc/systemd/system/vmamba-edge-NAME.service  one for each bridge of the config file
     /etc/sysusers.d/vmamba-edge.conf            its account
     /etc/vmamba-edge/bundles/NAME-DIGEST.edge   the bundle; the running service keeps its own until it is restarted
+    /etc/vmamba-edge/config.toml                the config file, where one is given
     /etc/vmamba-edge/sbom.cdx.json              every package that is installed
     /var/lib/vmamba-edge/keys.json              whom the service believes; exams and counters come beside it
 """
@@ -15,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from edge.bundle import Bundle
-from edge.deploy.unit import Access, service_unit, users_file
+from edge.deploy.configured import Configured
+from edge.deploy.unit import Access, bridge_unit, is_seen, service_unit, users_file
 from edge.errors import UsageError
 from edge.keyring import Keys
 from edge.record import bytes_from_record
@@ -23,13 +26,13 @@ from edge.record import bytes_from_record
 SERVICE = "vmamba-edge"
 UNIT = PurePosixPath(f"etc/systemd/system/{SERVICE}.service")
 USERS = PurePosixPath(f"etc/sysusers.d/{SERVICE}.conf")
-CONFIG = PurePosixPath(f"etc/{SERVICE}")
-BUNDLES = CONFIG / "bundles"
-SBOM = CONFIG / "sbom.cdx.json"
+FOLDER = PurePosixPath(f"etc/{SERVICE}")
+BUNDLES = FOLDER / "bundles"
+CONFIG = FOLDER / "config.toml"
+SBOM = FOLDER / "sbom.cdx.json"
 STATE = PurePosixPath(f"var/lib/{SERVICE}")
 KEYS = STATE / "keys.json"
 SOCKET = f"/run/{SERVICE}/api.sock"
-HIDDEN = ("home", "root", "run", "tmp", "var/tmp", "dev", "proc", "sys")  # below /; the unit sees none or its own
 PUBLIC, PRIVATE = 0o644, 0o600
 DIGEST_DIGITS = 16
 
@@ -40,20 +43,20 @@ class Settings:
 
     Attributes:
         program: absolute path of the `edge` command on the machine where it runs.
-        source: where frames come from, see `edge serve`.
-        port: of the page on the loopback.
+        source: where frames come from, see `edge serve`: decides about devices.
+        options: of `edge serve` that stand in the unit, behind bundle and socket.
+        config: the config file and its bridges; None: there is none.
         user: account of the service.
         addresses: networks that it may reach besides the loopback.
-        options: further options of `edge serve`.
-        enable: start it now and at every start of the machine.
+        enable: start all of it now and at every start of the machine.
     """
 
     program: str
     source: str
-    port: int
+    options: tuple[str, ...]
+    config: Configured | None = None
     user: str = SERVICE
     addresses: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
     enable: bool = False
 
 
@@ -103,24 +106,54 @@ def installation_from_bundle(bundle: Bundle, data: bytes, settings: Settings, ke
         UsageError: a setting that cannot stand in a unit.
     """
     place = BUNDLES / f"{bundle.manifest.name}-{bundle.digest[:DIGEST_DIGITS]}.edge"
-    words = service_words(settings, f"/{place}")
+    words = service_words(settings, f"/{place}", f"/{CONFIG}")
     unit = service_unit(words, settings.user, access_from_settings(settings, bundle.manifest.target))
+    config = () if settings.config is None else (NewFile(CONFIG, settings.config.text.encode(), PUBLIC),)
+    bridges = bridge_files(settings)
     files = (
         NewFile(place, data, PUBLIC),
         NewFile(KEYS, bytes_from_record(keys) + b"\n", PRIVATE),
         NewFile(SBOM, sbom, PUBLIC),
+        *config,
         NewFile(USERS, users_file(settings.user).encode(), PUBLIC),
         NewFile(UNIT, unit.encode(), PUBLIC),
+        *bridges,
     )
-    start = (("systemctl", "enable", "--now", UNIT.name),) if settings.enable else ()
+    units = (UNIT.name, *(file.path.name for file in bridges))
+    start = (("systemctl", "enable", "--now", *units),) if settings.enable else ()
     commands = (("systemd-sysusers", f"/{USERS}"), ("systemctl", "daemon-reload"), *start)
-    return Installation(files, commands, (("systemctl", "enable", UNIT.name),) if settings.enable else (), words)
+    return Installation(files, commands, (("systemctl", "enable", *units),) if settings.enable else (), words)
 
 
-def service_words(settings: Settings, bundle: str) -> tuple[str, ...]:
-    """The service's command, for people and for `ExecStart`."""
-    own = ("serve", bundle, "--source", settings.source, "--port", str(settings.port), "--socket", SOCKET)
-    return (settings.program, *own, *settings.options)
+def service_words(settings: Settings, bundle: str, config: str) -> tuple[str, ...]:
+    """The service's command, for people and for `ExecStart`; what stands here wins over the config file.
+
+    Args:
+        settings: how the service shall run.
+        bundle: where it is.
+        config: where the config file is, if there is one.
+    """
+    read = () if settings.config is None else ("--config", config)
+    return (settings.program, "serve", bundle, *read, "--socket", SOCKET, *settings.options)
+
+
+def bridge_files(settings: Settings) -> tuple[NewFile, ...]:
+    """A unit for each bridge of the config file.
+
+    Raises:
+        UsageError: a word or network that cannot stand in a unit.
+    """
+    files = []
+    for name, needs in (settings.config.bridges if settings.config else {}).items():
+        command = (settings.program, *needs.words, "--config", f"/{CONFIG}", "--socket", SOCKET)
+        unit = bridge_unit(name, needs.description, command, settings.user, needs.access)
+        files.append(NewFile(bridge_path(name), unit.encode(), PUBLIC))
+    return tuple(files)
+
+
+def bridge_path(name: str) -> PurePosixPath:
+    """Where the unit of a bridge lies; "*" for those of all."""
+    return UNIT.with_name(f"{SERVICE}-{name}.service")
 
 
 def access_from_settings(settings: Settings, target: str) -> Access:
@@ -145,7 +178,7 @@ def check_program(*paths: Path) -> None:
         UsageError: one lies where the unit sees nothing.
     """
     for path in paths:
-        if not path.is_absolute() or any(path.is_relative_to(f"/{folder}") for folder in HIDDEN):
+        if not is_seen(path):
             raise UsageError(
                 f"The program lies in {path.parent}, which the service cannot see.",
                 "Install it for the machine: python3 -m venv /opt/vmamba-edge && "

@@ -21,6 +21,8 @@ USER_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,30}")  # what useradd and systemd-sy
 BRIDGE_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 SERVICE_MEMORY = "2G"  # 1 GiB of it for the inference child, see edge/service/child_settings.py
 BRIDGE_MEMORY = "512M"  # frames of 4K RGB are 25 MB, and a bridge keeps few
+SERVICE_TASKS = BRIDGE_TASKS = 128  # the plane check has some 30 threads with two of the engine
+HIDDEN = ("home", "root", "run", "tmp", "var/tmp", "dev", "proc", "sys")  # below /; a unit sees none or its own
 # Kind of device -> kernel modules. A group of devices can only be permitted once its driver is loaded: without this, a
 # grabber that is plugged in after the start would stay forbidden until the next one.
 DRIVERS = {"none": (), "camera": ("videodev",), "serial": ("cdc_acm", "usbserial"), "gpu": ()}
@@ -34,11 +36,13 @@ class Access:
         devices: of DRIVERS.
         addresses: networks besides the loopback, e.g. "192.168.7.0/24".
         memory: as MemoryMax takes it.
+        tasks: threads and processes, at most.
     """
 
     devices: tuple[str, ...] = ("none",)
     addresses: tuple[str, ...] = ()
     memory: str = SERVICE_MEMORY
+    tasks: int = SERVICE_TASKS
 
 
 def service_unit(command: Sequence[str], user: str, access: Access) -> str:
@@ -93,7 +97,8 @@ def unit_from_template(template: str, values: Mapping[str, str], access: Access)
     """
     shared = {
         "MEMORY": access.memory,
-        "ADDRESSES": " ".join(("localhost", *(_network(text) for text in access.addresses))),
+        "TASKS": str(access.tasks),
+        "ADDRESSES": " ".join(("localhost", *(network_from_text(text) for text in access.addresses))),
         "NO_WRITABLE_CODE": "no" if "gpu" in access.devices else "yes",  # a GPU's driver compiles into memory
     }
     hardening = _filled((FOLDER / "hardening.conf").read_text("utf-8"), shared)
@@ -126,6 +131,11 @@ def checked_user(user: str) -> str:
     return user
 
 
+def is_seen(path: Path) -> bool:
+    """Whether a unit sees what lies there."""
+    return path.is_absolute() and not any(path.is_relative_to(f"/{folder}") for folder in HIDDEN)
+
+
 def _quoted(word: str) -> str:
     if not word.isprintable():
         raise UsageError(f"{word!r} cannot stand in a unit.", "Leave out line ends and control characters.")
@@ -139,7 +149,12 @@ def _drivers(devices: Sequence[str]) -> str:
     return f"Wants={units}\nAfter={units}" if units else "# No driver is needed."
 
 
-def _network(text: str) -> str:
+def network_from_text(text: str) -> str:
+    """A network as a unit takes it.
+
+    Raises:
+        UsageError: it is none.
+    """
     try:
         return str(ip_network(text))
     except ValueError as error:

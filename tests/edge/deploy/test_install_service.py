@@ -9,50 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.bundle import bytes_from_parts
-from edge.deploy.sbom import Package
 from edge.keyring import Keyring
-from tests.conftest import Command, Done, absent, check_told
-from tests.edge.conftest import MANIFEST, Maker, gate_parts
-
-PROGRAM = "/opt/vmamba-edge/bin/edge"
-UNIT = "etc/systemd/system/vmamba-edge.service"
-KEYS = "var/lib/vmamba-edge/keys.json"
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "image"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def released(keyring: Keyring, tmp_path: Path) -> Path:
-    """A bundle signed with a key of its maker, not with a development key."""
-    from edge.backends.null import NullBackend
-
-    keyring.new("maker")
-    parts = gate_parts(MANIFEST, NullBackend(len(MANIFEST.labels)))
-    path = tmp_path / "released.edge"
-    path.write_bytes(bytes_from_parts(MANIFEST, parts, keyring.signing_key("maker")))
-    return path
-
-
-@pytest.fixture
-def install(edge: Command, keyring: Keyring, root: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
-    packages = (Package("numpy", "2.0", "BSD-3-Clause", True, ""),)  # reading all of them takes a second each time
-    monkeypatch.setattr("edge.deploy.sbom.packages_from_environment", lambda: packages)
-
-    def run(*arguments: object) -> Done:
-        own = ("--root", root, "--program", PROGRAM)
-        return edge("install-service", *own, *arguments, home=keyring.home)
-
-    return run
-
-
-def files_below(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+from tests.conftest import Command, absent, check_told
+from tests.edge.conftest import MANIFEST, Maker
+from tests.edge.deploy.installing import KEYS, PROGRAM, UNIT, files_below
 
 
 def test_everything_the_service_needs_is_written(install: Command, released: Path, root: Path) -> None:
@@ -62,8 +22,8 @@ def test_everything_the_service_needs_is_written(install: Command, released: Pat
     (bundle,) = [name for name in files if name.endswith(".edge")]
     assert files[bundle] == released.read_bytes()
     assert (
-        f"ExecStart={PROGRAM} serve /{bundle} --source camera:/dev/video2 --port 9000 "
-        "--socket /run/vmamba-edge/api.sock --roi 1,2,300,400"
+        f"ExecStart={PROGRAM} serve /{bundle} --socket /run/vmamba-edge/api.sock "
+        "--source camera:/dev/video2 --port 9000 --roi 1,2,300,400"
     ) in files[UNIT].decode().splitlines()
     assert b"u vmamba-edge - " in files["etc/sysusers.d/vmamba-edge.conf"]
     assert json.loads(files["etc/vmamba-edge/sbom.cdx.json"])["bomFormat"] == "CycloneDX"

@@ -25,6 +25,27 @@ SYSTEMD = Path("/lib/systemd/systemd")
 NAMESPACES = ("--mount", "--pid", "--net", "--ipc", "--uts", "--cgroup")
 SERVICE = "vmamba-edge"
 PATIENCE_S = 40.0
+PROGRAM = "/opt/vmamba-edge/bin/edge"
+CONFIG = """
+[serve]
+source = "bridge"
+no_page = true
+[cart]
+port = "unix:/var/no-cart"
+[dicom]
+[igtl]
+listen = "18944"
+[video]
+source = "pipe:/var/pipe"
+"""
+VIEW = """
+import socket
+end = socket.socket(socket.AF_UNIX)
+end.connect("/run/vmamba-edge/api.sock")
+end.sendall(b"GET /api/view HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n")
+print(b"".join(iter(lambda: end.recv(65536), b"")).decode())
+"""
+BRIDGES = ("cart", "dicom", "igtl", "video")
 Machine = Callable[..., str]  # words of a command -> what it wrote
 
 
@@ -89,16 +110,15 @@ def installed(machine: Machine, bundles: Any, tissue: Any, keyring: Keyring) -> 
     stills = bundles.folder / "stills"
     stills.mkdir()
     Image.fromarray(np.asarray(tissue(0))).save(stills / "0.png")
-    program = "/opt/vmamba-edge/bin/edge"
     machine("cp", "-r", str(stills), "/var/stills")
-    command = [program, "install-service", str(bundles.onnx()), "--source", "folder:/var/stills", "--program", program]
+    command = [PROGRAM, "install-service", str(bundles.onnx()), "--source", "folder:/var/stills", "--program", PROGRAM]
     told = machine("env", f"VMAMBA_EDGE_HOME={keyring.home}", *command, "--enable", "--", "--pause", "0.2")
     assert "enable --now" in told, told
     return machine
 
 
-def fact(machine: Machine, name: str) -> str:
-    return machine("systemctl", "show", SERVICE, f"--property={name}", "--value")
+def fact(machine: Machine, name: str, unit: str = SERVICE) -> str:
+    return machine("systemctl", "show", unit, f"--property={name}", "--value")
 
 
 def test_the_hardened_unit_runs_comes_back_and_goes(installed: Machine) -> None:
@@ -114,5 +134,31 @@ def test_the_hardened_unit_runs_comes_back_and_goes(installed: Machine) -> None:
     assert f"{SERVICE} 600 exams.db" in owners
     installed("systemctl", "stop", SERVICE)
     assert (fact(installed, "Result"), fact(installed, "ExecMainStatus")) == ("success", "0")
-    assert "exams" in installed("/opt/vmamba-edge/bin/edge", "install-service", "--remove").lower()
+    assert "exams" in installed(PROGRAM, "install-service", "--remove").lower()
     assert "exams.db" in installed("find", f"/var/lib/{SERVICE}", "-printf", "%f\n").splitlines()
+
+
+def test_every_bridge_runs_in_a_unit_of_its_own_and_outlives_the_plane_check(
+    machine: Machine, bundles: Any, keyring: Keyring
+) -> None:
+    config = bundles.folder / "edge.toml"
+    config.write_text(CONFIG)
+    machine("mkfifo", "/var/pipe")
+    command = [PROGRAM, "install-service", str(bundles.onnx()), "--config", str(config), "--program", PROGRAM]
+    told = machine("env", f"VMAMBA_EDGE_HOME={keyring.home}", *command, "--enable")
+    assert "enable --now" in told, told
+    units = {name: f"{SERVICE}-{name}" for name in BRIDGES}
+    before = {
+        name: (fact(machine, "ActiveState", unit), fact(machine, "MainPID", unit)) for name, unit in units.items()
+    }
+    assert [state for state, _ in before.values()] == ["active"] * len(BRIDGES), before
+    main = fact(machine, "MainPID")
+    machine("kill", "-9", main)
+    wait_until(lambda: fact(machine, "MainPID") not in ("0", main), "the plane check is started again")
+    wait_until(lambda: fact(machine, "ActiveState") == "active", "it is ready again")
+    after = {name: (fact(machine, "ActiveState", unit), fact(machine, "MainPID", unit)) for name, unit in units.items()}
+    assert after == before
+    wait_until(lambda: "pipe has given nothing" in machine("python3", "-c", VIEW), "the bridges speak to it again")
+    machine(PROGRAM, "install-service", "--remove")
+    assert {fact(machine, "ActiveState", unit) for unit in units.values()} == {"inactive"}
+    assert fact(machine, "ActiveState") == "inactive"

@@ -11,24 +11,20 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from importlib import import_module
+from pathlib import Path
 from typing import Any, Union
 
-COMMANDS: Mapping[str, str] = {
-    "serve": "edge.commands.serve:serve",
-    "cart": "firmware_bridge.cart.command:cart",
-    "dicom": "firmware_bridge.dicom.command:dicom",
-    "igtl": "firmware_bridge.igtl.command:igtl",
-    "video": "firmware_bridge.video.command:video",
-}  # section -> command
-NO_KEYS = frozenset(
-    (
-        *("json", "config"),
-        *("patient", "study", "open_study"),  # a file that stays must not name a patient
-        *("worklist", "date"),  # of a question that is asked once
-    )
-)
+from edge.config.sections import command_of
+
 WORDS: Mapping[type, str] = {bool: "true or false", int: "an integer", float: "a number"}  # any other: text
+MOST = 2.0**63  # TOML's integers have 64 bits; keeps infinities out as well
+
+
+class NotInFile:
+    """Beside an option in its annotation: no config file holds it, since it is of one run or names a patient."""
+
+
+NOT_IN_FILE = NotInFile()
 
 
 @dataclass(frozen=True)
@@ -40,6 +36,7 @@ class Key:
         option: the command's parameter.
         text: its help.
         kind: bool, int, float or str.
+        is_path: it names a file or folder.
         is_list: it holds several.
         is_required: the command does not run without it.
         default: of the option; None: none.
@@ -52,6 +49,7 @@ class Key:
     option: str
     text: str
     kind: type
+    is_path: bool
     is_list: bool
     is_required: bool
     default: object
@@ -72,8 +70,8 @@ class Key:
         if isinstance(value, bool):
             return self.kind is bool
         if self.kind in (int, float):
-            is_number = isinstance(value, int) or (self.kind is float and isinstance(value, float))
-            return is_number and self._is_within(float(value))  # type: ignore[arg-type]  # a number, as just seen
+            kinds = (int,) if self.kind is int else (int, float)
+            return isinstance(value, kinds) and -MOST < value < MOST and self._is_within(value)
         return self.kind is str and isinstance(value, str) and (not self.choices or value in self.choices)
 
     def _is_within(self, value: float) -> bool:
@@ -83,22 +81,21 @@ class Key:
 def keys_of(section: str) -> Mapping[str, Key]:
     """The keys of a section.
 
-    Args:
-        section: of COMMANDS.
-
     Raises:
-        ModuleNotFoundError: a package that its command needs is not installed.
+        ImportError: a package that its command needs is not installed.
     """
-    module, _, name = COMMANDS[section].partition(":")
-    keys = keys_from_command(getattr(import_module(module), name))
-    return {key.name: key for key in keys if key.name not in NO_KEYS}
+    return {key.name: key for key in keys_from_command(command_of(section))}
 
 
 def keys_from_command(command: Callable[..., None]) -> list[Key]:
-    """A key for each parameter of a command that is annotated for Typer."""
+    """A key for each parameter of a command that is annotated for Typer and not marked as of one run."""
     hints = typing.get_type_hints(command, include_extras=True)
     parameters = inspect.signature(command).parameters.values()
-    return [_key(parameter, hints[parameter.name]) for parameter in parameters]
+    return [
+        _key(parameter, hints[parameter.name])
+        for parameter in parameters
+        if NOT_IN_FILE not in typing.get_args(hints[parameter.name])
+    ]
 
 
 def _key(parameter: inspect.Parameter, hint: Any) -> Key:
@@ -112,8 +109,9 @@ def _key(parameter: inspect.Parameter, hint: Any) -> Key:
     return Key(
         name=(long[0].partition("/")[0][2:] if long else parameter.name).replace("-", "_"),
         option=parameter.name,
-        text=" ".join((getattr(info, "help", None) or "See the command's help.").split()),
+        text=" ".join((getattr(info, "help", None) or "").split()),
         kind=kind if kind in WORDS else str,
+        is_path=kind is Path,
         is_list=is_list,
         is_required=parameter.default is inspect.Parameter.empty,
         default=None if parameter.default is inspect.Parameter.empty else parameter.default,
