@@ -9,7 +9,7 @@ EVIDENCE ?= docs/evidence
 STUDY ?= build/study
 export ORT_DISABLE_TELEMETRY := 1 # as edge/__init__.py does, for programs that load ONNX Runtime first
 
-.PHONY: run test check evidence study pictures compat firmware clean
+.PHONY: run test nightly check evidence study pictures compat firmware clean
 
 run: $(VENV)/run.stamp
 	$(EDGE) compile edge_n -o build/fetal-planes.edge
@@ -18,6 +18,11 @@ run: $(VENV)/run.stamp
 
 test: $(VENV)/test.stamp
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+
+# What takes too long for every change: a camera in an emulated machine (needs Debian's qemu-system-x86, busybox-static,
+# cpio, kmod, linux-image-amd64).
+nightly: $(VENV)/test.stamp
+	$(VENV)/bin/python -m pytest -m nightly
 
 check: $(VENV)/test.stamp
 	$(VENV)/bin/ruff format --check .

@@ -13,6 +13,7 @@ import types
 import typing
 from collections.abc import Mapping
 from enum import Enum
+from functools import lru_cache
 from typing import Any, TypeVar, Union
 
 T = TypeVar("T")
@@ -75,13 +76,18 @@ def record_from_json(kind: type[T], data: object, where: str = "") -> T:
     """
     if not isinstance(data, dict):
         raise RecordError(f"{where or kind.__name__} is {_name(data)}, expected an object")
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]  # a class is hashable
     names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]  # kind is a dataclass
     if missing := sorted(set(names) - set(data)):
         raise RecordError(f"{_path(where, missing[0])} is missing")
     if unknown := sorted(set(data) - set(names)):
         raise RecordError(f"{_path(where, unknown[0])} is not a known field")
     return kind(**{name: _value_from_json(hints[name], data[name], _path(where, name)) for name in names})
+
+
+@lru_cache(maxsize=256)  # reading the annotations takes more than half of the time: views come ten times a second
+def _hints(kind: type) -> Mapping[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _value_from_json(kind: Any, data: object, where: str) -> Any:

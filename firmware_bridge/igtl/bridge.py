@@ -56,8 +56,8 @@ class IgtlBridge:
             wall_s: seconds since 1970, for the peers' records.
         """
         self._settings, self._clock, self._wall_s = settings, clock, wall_s
-        self._link = Link(self._take, clock, settings.allowed, settings.body_timeout_s)
         self._newest, self._turn = Newest(), Turn(settings.device)
+        self._link = Link(self._take, self._turn.left, clock, settings.allowed, settings.body_timeout_s)
         self._watch = SignalWatch(True, clock(), clock(), is_down=True)
         self._unfit = self._others = 0
 
@@ -68,7 +68,7 @@ class IgtlBridge:
             MachineError: the address cannot be bound.
         """
         cut = None if self._settings.roi is None else HeldRoi(self._settings.roi).cut
-        with _running_loop() as loop, ServiceClient(self._settings.socket) as client:
+        with _running_loop(self._link.close) as loop, ServiceClient(self._settings.socket) as client:
             port = self._open(loop)
             threading.Thread(target=self._tell_results, args=(loop, stop), daemon=True).start()
             sender = LiveSender(client, KIND, self._newest, self._note, self._clock, cut)
@@ -93,7 +93,7 @@ class IgtlBridge:
             ) from error
         return int(server.sockets[0].getsockname()[1])
 
-    def _take(self, peer: str, message: Message) -> None:
+    def _take(self, peer: int, message: Message) -> None:
         """In the loop: an IMAGE whose CRC is right."""
         now_s = self._clock()
         try:
@@ -135,25 +135,28 @@ class IgtlBridge:
 
 
 @contextmanager
-def _running_loop() -> Iterator[asyncio.AbstractEventLoop]:
+def _running_loop(close: Callable[[], None]) -> Iterator[asyncio.AbstractEventLoop]:
+    """A loop in a thread; `close` ends what runs in it."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="igtl-peers", daemon=True)
     thread.start()
     try:
         yield loop
     finally:
-        loop.call_soon_threadsafe(_end, loop)
+        loop.call_soon_threadsafe(_end, loop, close)
         thread.join()
         loop.close()
 
 
-def _end(loop: asyncio.AbstractEventLoop) -> None:
+def _end(loop: asyncio.AbstractEventLoop, close: Callable[[], None]) -> None:
     tasks = asyncio.all_tasks(loop)
     for task in tasks:
         task.cancel()
 
     async def ended() -> None:
+        close()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # for the connections to close
         loop.stop()
 
     loop.create_task(ended())

@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
+from edge.commands.config_file import ConfigFile, read_by
 from edge.commands.terminal import AsJson
-from firmware_bridge.igtl.settings import LOOPBACK, PORT
+from firmware_bridge.igtl.settings import PORT
 
 SOCKET = Annotated[Path, typer.Option(help="Unix socket of the plane check.")]
-LISTEN = Annotated[Optional[str], typer.Option(help=f"[HOST:]PORT to accept peers at, e.g. {PORT}: of this machine.")]
-CONNECT = Annotated[Optional[str], typer.Option(help="HOST:PORT of a peer that is a server (PLUS, 3D Slicer).")]
-ALLOW = Annotated[Optional[list[str]], typer.Option(help="Address or network that may connect; may be given again.")]
-ROI = Annotated[Optional[str], typer.Option(help="X,Y,W,H[@WxH]: what is kept of an image; default: all of it.")]
+LISTEN = Annotated[
+    Optional[Any],
+    typer.Option(
+        parser=read_by("firmware_bridge.igtl.settings:listening_from_text"),
+        metavar="[HOST:]PORT",
+        help=f"[HOST:]PORT to accept peers at, e.g. {PORT}: of this machine.",
+    ),
+]
+CONNECT = Annotated[
+    Optional[Any],
+    typer.Option(
+        parser=read_by("firmware_bridge.igtl.settings:address_from_text"),
+        metavar="HOST:PORT",
+        help="HOST:PORT of a peer that is a server (PLUS, 3D Slicer).",
+    ),
+]
+ALLOW = Annotated[
+    Optional[list[Any]],
+    typer.Option(
+        parser=read_by("firmware_bridge.igtl.settings:network_from_text"),
+        metavar="NETWORK",
+        help="Address or network that may connect; may be given again.",
+    ),
+]
+ROI = Annotated[
+    Optional[Any],
+    typer.Option(
+        parser=read_by("edge.service.roi:roi_from_text"),
+        metavar="X,Y,W,H",
+        help="X,Y,W,H[@WxH]: what is kept of an image; default: all of it.",
+    ),
+]
 DEVICE = Annotated[str, typer.Option(help="The only device name whose images count; default: the first that sends.")]
 SCANNER = Annotated[str, typer.Option(help="Model of the scanner, where messages do not tell.")]
 TIMEOUT = Annotated[float, typer.Option(min=0.1, help="Seconds for the rest of a message that has begun.")]
@@ -29,20 +58,20 @@ def igtl(
     device: DEVICE = "",
     scanner: SCANNER = "",
     body_timeout: TIMEOUT = 5.0,
+    config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Take images over OpenIGTLink, and tell the peers the answers."""
-    from edge.service.roi import roi_from_text
     from firmware_bridge.igtl.bridge import IgtlBridge
-    from firmware_bridge.igtl.settings import IgtlSettings, address_from_text, network_from_text
+    from firmware_bridge.igtl.settings import IgtlSettings
     from firmware_bridge.video.bridge_process import bridge_process, clock_s, wall_s
 
     settings = IgtlSettings(
         socket=socket,
-        listen=None if listen is None else address_from_text(listen, LOOPBACK),
-        connect=None if connect is None else address_from_text(connect),
-        allowed=tuple(network_from_text(text) for text in allow or ()),
-        roi=None if roi is None else roi_from_text(roi),
+        listen=listen,
+        connect=connect,
+        allowed=tuple(allow or ()),
+        roi=roi,
         device=device,
         scanner=scanner,
         body_timeout_s=body_timeout,

@@ -1,11 +1,13 @@
-"""CRC-64 of OpenIGTLink, over words side by side: a picture of 1024x768 takes 2.5 ms, byte by byte it took 62 ms.
+"""CRC-64 of OpenIGTLink with numpy: a picture of 1024x768 takes 1 ms, byte by byte it took 62 ms.
 
 ::
 
-    bytes -> rows of LANES words --Horner: acc = acc * x^(64 LANES) + row--> LANES words + the rest -> byte by byte
+    bytes --fold: what is far ahead is added further back--> TAIL_BYTES
+          --Horner, rows side by side: acc = acc * x^(64 LANES) + row--> LANES words --> byte by byte
 
-A CRC is the remainder of a polynomial over GF(2), so rows can be added up before the division, each moved by the length
-of a row; moving is linear in the word's bytes, hence eight tables.
+A CRC is the remainder of a polynomial over GF(2): what the divisor divides may be added anywhere without changing it.
+Folding adds a multiple of it with few terms, all at whole bytes, so that it costs seven sums a byte and no table.
+In Horner's rows a word is moved by the length of a row; moving is linear in the word's bytes, hence eight tables.
 Source: ECMA-182, annex B (polynomial); OpenIGTLink protocol v2, header: initial value 0, nothing reflected.
 """
 
@@ -22,21 +24,25 @@ if TYPE_CHECKING:
 
 POLYNOMIAL = 0x42F0E1EBA9EA3693
 MASK = (1 << 64) - 1
-LANES = 2048  # words a row, 16 KB: the tables and a row stay in the first cache
-MIN_ROWS = 4  # below that byte by byte is as fast
+TERMS = (0, 876, 1206, 1261, 2928, 4270, 5307, 21386)  # the divisor divides the sum of x^(8 term): found by a search
+# for eight powers of which it does (generalised birthday), checked by the test
+BLOCK_BYTES = TERMS[-1] - TERMS[-2]  # a longer block would be added to itself
+LANES = 256  # words a row, 2 KB
+ROW_BYTES = 8 * LANES
+TAIL_BYTES = -(-TERMS[-1] // ROW_BYTES) * ROW_BYTES  # below the highest term nothing can be folded
+MIN_BYTES = 2 * ROW_BYTES  # shorter ones are as fast byte by byte
 
 
 def crc64(data: bytes | bytearray | memoryview) -> int:
     """The checksum of a body."""
-    rows = len(data) // (8 * LANES)
-    if rows < MIN_ROWS:
+    if len(data) < MIN_BYTES:
         return crc64_ref(data)
-    words = np.frombuffer(data, ">u8", rows * LANES).reshape(rows, LANES)
-    tables, kept = _row_tables(), words[0].astype(np.uint64)
-    for row in words[1:]:
+    rows = _folded(np.frombuffer(data, np.uint8)).view(">u8").reshape(-1, LANES)
+    tables, kept = _row_tables(), rows[0].astype(np.uint64)
+    for row in rows[1:]:
         kept = _moved(kept, tables)
         kept ^= row
-    return crc64_ref(kept.astype(">u8").tobytes() + bytes(data[rows * LANES * 8 :]))
+    return crc64_ref(kept.astype(">u8").tobytes())
 
 
 def crc64_ref(data: bytes | bytearray | memoryview) -> int:
@@ -45,6 +51,25 @@ def crc64_ref(data: bytes | bytearray | memoryview) -> int:
     for byte in data:
         crc = table[(crc >> 56) ^ byte] ^ ((crc << 8) & MASK)
     return crc
+
+
+def _folded(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Whole rows, TAIL_BYTES at most, with the same checksum.
+
+    Args:
+        data: (N,).
+    """
+    padding = -len(data) % ROW_BYTES  # zeros ahead change nothing
+    folded = np.empty(padding + len(data), np.uint8)
+    folded[:padding] = 0
+    folded[padding:] = data
+    end = max(0, len(folded) - TAIL_BYTES)
+    for place in range(0, end, BLOCK_BYTES):
+        block = folded[place : min(place + BLOCK_BYTES, end)]
+        for term in TERMS[:-1]:
+            behind = place + TERMS[-1] - term
+            folded[behind : behind + len(block)] ^= block
+    return folded[end:]
 
 
 def _moved(words: NDArray[np.uint64], tables: NDArray[np.uint64]) -> NDArray[np.uint64]:

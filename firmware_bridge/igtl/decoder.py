@@ -56,7 +56,7 @@ class Decoder:
     """The messages of one connection.
 
     Attributes:
-        begun: headers that were read.
+        begun: messages whose first byte has come.
     """
 
     def __init__(self, tally: Tally) -> None:
@@ -78,11 +78,11 @@ class Decoder:
         """Whether a message has begun and not ended: whoever reads waits for its rest only so long."""
         return self._header is not None or bool(self._head)
 
-    def feed(self, data: bytes) -> Iterator[Message]:
+    def feed(self, data: bytes | memoryview) -> Iterator[Message]:
         """Messages that these bytes complete; read to the end, or bytes are lost.
 
         Args:
-            data: what came next.
+            data: what came next; nothing of it is kept.
 
         Raises:
             StreamError: the connection cannot be understood any more; messages before that have been handed out.
@@ -101,11 +101,11 @@ class Decoder:
 
     def _take_head(self, view: memoryview) -> memoryview:
         missing = SIZE_BYTES - len(self._head)
+        self.begun += not self._head
         self._head += view[:missing]
         if len(self._head) == SIZE_BYTES:
             self._header = header_from_bytes(bytes(self._head))
             self._left_bytes = self._header.body_bytes
-            self.begun += 1
             self._head.clear()
         return view[missing:]
 

@@ -39,7 +39,10 @@ def frame_from_message(message: Message, now_s: float, scanner: str) -> Frame:
 
 
 class Turn:
-    """Which stream is the source: the first that sends, until it is silent for HOLD_S. Two would mix two patients."""
+    """Which stream is the source: the first that sends, until it is silent for HOLD_S or its connection is over.
+
+    Two would mix two patients: two programs of one workstation as well, or two devices of one program.
+    """
 
     def __init__(self, device: str = "") -> None:
         """Nobody sends yet.
@@ -48,14 +51,14 @@ class Turn:
             device: the only device name that counts; "" for any.
         """
         self._device = device
-        self._owner: tuple[str, str] | None = None
+        self._owner: tuple[int, str] | None = None
         self._last_s = 0.0
 
-    def takes(self, peer: str, device: str, now_s: float) -> bool:
+    def takes(self, peer: int, device: str, now_s: float) -> bool:
         """Whether a picture of this device of this peer counts.
 
         Args:
-            peer: address of the sender, which may have connected again.
+            peer: number of the sender's connection.
             device: of the message.
             now_s: monotonic, seconds.
         """
@@ -65,6 +68,11 @@ class Turn:
             return False
         self._owner, self._last_s = (peer, device), now_s
         return True
+
+    def left(self, peer: int) -> None:
+        """A connection is over: whoever sends next is the source."""
+        if self._owner is not None and self._owner[0] == peer:
+            self._owner = None
 
 
 def _id_from_metadata(texts: Mapping[str, str | None], name: str) -> str:

@@ -50,6 +50,15 @@ class IgtlSettings:
             )
 
 
+def listening_from_text(text: str) -> Address:
+    """`[HOST:]PORT`; of this machine where no host is named.
+
+    Raises:
+        UsageError: it is none.
+    """
+    return address_from_text(text, LOOPBACK)
+
+
 def address_from_text(text: str, host: str = "") -> Address:
     """`HOST:PORT`, `[IPV6]:PORT`, and `PORT` where there is a usual host.
 

@@ -130,10 +130,18 @@ def open_video(settings: VideoSettings, stop: threading.Event, clock: Callable[[
     Raises:
         EdgeError: there is no such source, or no such file.
     """
+    check_video(settings.source)
     kind, _, where = settings.source.partition(":")
     options = SourceOptions(is_whole=settings.roi is not None, clock=clock)
-    if kind in PIPES:
-        return PIPES[kind](where, options, stop)
-    if kind not in OTHERS:
+    return PIPES[kind](where, options, stop) if kind in PIPES else open_source(settings.source, options)
+
+
+def check_video(text: str) -> None:
+    """Refuse a text that names no source of video; nothing is opened.
+
+    Raises:
+        UsageError: it names none.
+    """
+    kind, _, _ = text.partition(":")
+    if kind not in (*PIPES, *OTHERS):
         raise UsageError(f"{kind!r} is no source of video.", "Use camera:DEVICE, video:PATH, pipe:PATH, gst:PIPELINE.")
-    return open_source(settings.source, options)

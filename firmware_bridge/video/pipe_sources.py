@@ -26,7 +26,7 @@ from edge.service.frame import Frame
 from edge.service.own_source import OwnSource
 from edge.service.source_options import SourceOptions
 from firmware_bridge.video.pipe import Pipe
-from firmware_bridge.video.y4m import MAX_LINE_BYTES, head_from_line, pixels_from_planes
+from firmware_bridge.video.y4m import MAGIC, MAX_LINE_BYTES, head_from_line, pixels_from_luma
 
 SILENCE_S = 5.0  # then the writer is taken for dead: a lost signal is told long before
 GST = "gst-launch-1.0"
@@ -111,18 +111,23 @@ class GstSource(OwnSource):
 
 
 def frames_from_pipe(pipe: Pipe, options: SourceOptions, kind: str) -> Iterator[Frame]:
-    """Frames of a YUV4MPEG2 stream as they come.
+    """Frames of a YUV4MPEG2 stream as they come; a head in the middle of it begins another size.
 
     Raises:
         DeviceError: the writer went away or has stalled.
         ImageError: it is no such stream.
     """
-    head = head_from_line(pipe.line(MAX_LINE_BYTES))
-    index = 0
-    while pipe.line(MAX_LINE_BYTES).startswith(b"FRAME"):
-        yield Frame(pixels_from_planes(head, pipe.exactly(head.frame_bytes)), index, options.clock(), kind)
-        index += 1
-    raise DeviceError("The pipe's video is damaged.", "Look at the program that writes it.")
+    line, index = pipe.line(MAX_LINE_BYTES), 0
+    while True:
+        head = head_from_line(line)
+        luma, chroma = bytearray(head.luma_bytes), bytearray(head.chroma_bytes)
+        while (line := pipe.line(MAX_LINE_BYTES)).startswith(b"FRAME"):
+            pipe.fill(luma)
+            pipe.fill(chroma)
+            yield Frame(pixels_from_luma(head, luma), index, options.clock(), kind)
+            index += 1
+        if not line.startswith(MAGIC):
+            raise DeviceError("The pipe's video is damaged.", "Look at the program that writes it.")
 
 
 def open_pipe_source(where: str, options: SourceOptions, stop: threading.Event) -> PipeSource:

@@ -37,13 +37,15 @@ class Y4mHead:
     Attributes:
         width_px: MIN_SIDE_PX..MAX_SIDE_PX.
         height_px: the same.
-        frame_bytes: of all planes of one picture.
+        luma_bytes: of a picture's first plane.
+        chroma_bytes: of the others.
         is_full_range: 0..255 already.
     """
 
     width_px: int
     height_px: int
-    frame_bytes: int
+    luma_bytes: int
+    chroma_bytes: int
     is_full_range: bool
 
 
@@ -62,21 +64,21 @@ def head_from_line(line: bytes) -> Y4mHead:
     values = {word[0]: word[1:] for word in words[1:] if word and word[0] != "X"}
     width, height = (_side(values.get(name, "")) for name in "WH")
     chroma = _chroma(values.get("C", "420"), width, height)
-    return Y4mHead(width, height, width * height + chroma, "XCOLORRANGE=FULL" in words)
+    return Y4mHead(width, height, width * height, chroma, "XCOLORRANGE=FULL" in words)
 
 
-def pixels_from_planes(head: Y4mHead, planes: bytes | bytearray) -> NDArray[np.uint8]:
+def pixels_from_luma(head: Y4mHead, luma: bytearray) -> NDArray[np.uint8]:
     """The gray picture of one FRAME.
 
     Args:
         head: of the stream.
-        planes: frame_bytes bytes, luma first.
+        luma: the first plane, luma_bytes.
 
     Returns:
         (H,W), a copy.
     """
-    luma = np.frombuffer(planes, np.uint8, head.width_px * head.height_px).reshape(head.height_px, head.width_px)
-    return luma.copy() if head.is_full_range else STRETCHED[luma]
+    levels = luma[:] if head.is_full_range else luma.translate(STRETCHED)
+    return np.frombuffer(levels, np.uint8).reshape(head.height_px, head.width_px)
 
 
 def _side(text: str) -> int:
@@ -98,9 +100,9 @@ def _wrong(what: str) -> ImageError:
     return ImageError(f"The pipe's video {what}.", "End the pipeline with: videoconvert ! y4menc (8 bits, 4:2:0).")
 
 
-def _stretched() -> NDArray[np.uint8]:
+def _stretched() -> bytes:
     levels = (np.arange(256, dtype=np.float64) - BLACK) * 255 / (WHITE - BLACK)
-    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    return np.clip(np.rint(levels), 0, 255).astype(np.uint8).tobytes()
 
 
 STRETCHED = _stretched()

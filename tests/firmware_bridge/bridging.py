@@ -13,8 +13,6 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 WAIT_S = 20.0  # a loaded machine
-PROGRAM = "import sys; from edge.cli import main; from firmware_bridge import cli; import edge.cli as program; "
-PROGRAM += "program._mount_others = cli.register; main()"  # the bridges' commands without an installed entry point
 
 
 class Bridging:
@@ -60,7 +58,7 @@ class Bridging:
 
 def command_line(name: str, *arguments: object) -> list[str]:
     """`edge bridge NAME ARGUMENTS --json`."""
-    return [sys.executable, "-c", PROGRAM, "bridge", name, *(str(argument) for argument in arguments), "--json"]
+    return [sys.executable, "-m", "edge", "bridge", name, *(str(argument) for argument in arguments), "--json"]
 
 
 def started(name: str, *arguments: object) -> tuple[int, str]:

@@ -190,9 +190,18 @@ def test_malformed_messages_never_raise_anything_else() -> None:
 
 def test_the_first_stream_is_the_source_until_it_is_silent() -> None:
     turn = Turn()
-    assert turn.takes("a", "US", 0.0)
-    assert not turn.takes("b", "US", 1.0)
-    assert not turn.takes("a", "CT", 1.0)
-    assert turn.takes("a", "US", 1.0)
-    assert turn.takes("b", "US", 1.1 + HOLD_S)
-    assert not Turn("US").takes("a", "CT", 0.0)
+    assert turn.takes(1, "US", 0.0)
+    assert not turn.takes(2, "US", 1.0)
+    assert not turn.takes(1, "CT", 1.0)
+    assert turn.takes(1, "US", 1.0)
+    assert turn.takes(2, "US", 1.1 + HOLD_S)
+    assert not Turn("US").takes(1, "CT", 0.0)
+
+
+def test_a_source_whose_connection_is_over_makes_room_at_once() -> None:
+    turn = Turn()
+    assert turn.takes(1, "US", 0.0)
+    turn.left(2)
+    assert not turn.takes(2, "US", 0.1)
+    turn.left(1)
+    assert turn.takes(2, "US", 0.1)

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from tests.conftest import absent
 from tests.edge.serving import Serving, captured
 from tests.firmware_bridge.bridging import WAIT_S, bridging
+from tests.firmware_bridge.igtl.senders import RATE_HZ, SIZE, compiled, patient, stream
 
 pytestmark = pytest.mark.peer
 
-RATE_HZ, SECONDS = 60, 4  # `make evidence` runs a minute
-SIZE = (1024, 768)
+SECONDS = 2  # `make evidence` runs a minute
 SMALL = (256, 192)
-HEADERS = Path("/usr/include/openigtlink")
 
 
 @pytest.fixture
@@ -33,42 +29,6 @@ def pyigtl() -> Any:
     except ImportError:
         absent("pyigtl is not installed")
     return pyigtl
-
-
-def pictures(size: tuple[int, int] = SIZE, count: int = 8) -> list[NDArray[np.uint8]]:
-    """Speckle that moves, brighter above: what the bundle calls "abdomen"; as pyigtl wants it, (1,H,W)."""
-    width, height = size
-    rng = np.random.default_rng(3)
-    levels = 60 + rng.normal(0, 20, (height // 16, width // 16)).repeat(16, 0).repeat(16, 1)
-    levels[: height // 3] += 120
-    made = np.clip(levels + rng.normal(0, 3, levels.shape), 0, 255).astype(np.uint8)
-    return [np.roll(made, 5 * number, axis=1)[None] for number in range(count)]
-
-
-def stream(pyigtl: Any, client: Any, frames: int, size: tuple[int, int] = SIZE, **fields: Any) -> None:
-    """Send pictures at RATE_HZ."""
-    start_s, made = time.monotonic(), pictures(size)
-    for number in range(frames):
-        message = pyigtl.ImageMessage(made[number % len(made)], device_name="US")
-        for name, value in fields.items():
-            setattr(message, name, value)
-        client.send_message(message, wait=True)
-        time.sleep(max(0.0, start_s + (number + 1) / RATE_HZ - time.monotonic()))
-
-
-def patient(client: Any) -> Any:
-    """Let pyigtl wait for its receiver: it gives up where the system does not take a whole message within 10 ms."""
-    send = client._send_queued_message_from_socket
-
-    def wait(socket: Any) -> Any:
-        socket.settimeout(WAIT_S)
-        try:
-            return send(socket)
-        finally:
-            socket.settimeout(0.01)
-
-    client._send_queued_message_from_socket = wait
-    return client
 
 
 @dataclass(frozen=True)
@@ -136,15 +96,20 @@ def test_the_bridge_connects_to_a_pyigtl_server(service: Serving, pyigtl: Any) -
     server.stop()
 
 
-def test_the_patient_of_the_metadata_opens_its_own_exam(service: Serving, pyigtl: Any) -> None:
+def test_the_patient_of_the_metadata_opens_its_own_exam_and_a_killed_bridge_does_not_end_it(
+    service: Serving, pyigtl: Any
+) -> None:
     with bridging("igtl", "--listen", 0, "--socket", service.ready["socket"]) as bridge:
         client = patient(pyigtl.OpenIGTLinkClient("127.0.0.1", bridge.ready["port"]))
         names = {"PatientID": "P-igtl", "StudyInstanceUID": "1.2.3"}
         stream(pyigtl, client, 30, SMALL, header_version=2, metadata=names)
         view = service.wait_view(lambda view: view if view["exam"]["patient"] == "P-igtl" else None)
+        bridge.process.kill()
         client.stop()
     assert view["exam"]["study"] == "1.2.3"
     assert view["exam"]["is_changed"]
+    after = service.wait_view(lambda view: view if view["source"]["signal"] == "lost" else None)
+    assert after["exam"]["checklist"]["exam"] == view["exam"]["checklist"]["exam"]
 
 
 def test_an_image_of_another_size_than_the_region_is_a_lost_signal_with_its_cause(
@@ -172,23 +137,3 @@ def test_the_cpp_library_at_60_frames_a_second_is_classified(service: Serving, t
     assert set(told["answer"]) == {"ai_on", "answer", "en", "zh", "confidence", "left"}
     balance.check(counts, told["sent"])
     assert set(captured(service.view())) == {"abdomen"}
-
-
-def compiled(folder: Path) -> Path:
-    """The C++ library's own sender."""
-    if shutil.which("g++") is None or not HEADERS.is_dir():
-        absent("g++ or libopenigtlink-dev is not installed")
-    source, program = Path(__file__).parent / "sender.cpp", folder / "sender"
-    command = [
-        "g++",
-        "-O1",
-        "-std=c++17",
-        f"-I{HEADERS}",
-        str(source),
-        "-o",
-        str(program),
-        "-lOpenIGTLink",
-        "-lpthread",
-    ]
-    subprocess.run(command, check=True, timeout=120)
-    return program

@@ -48,6 +48,19 @@ def test_frames_of_a_pipe_are_its_luma(ends: tuple[int, int]) -> None:
     assert (first.sequence, second.sequence) == (0, 1)
 
 
+def test_a_head_in_the_middle_begins_another_size(ends: tuple[int, int]) -> None:
+    os.write(ends[1], HEAD + FRAME + HEAD.replace(b"W48 H32", b"W32 H64") + b"FRAME\n" + b"\x80" * (32 * 64 * 3 // 2))
+    frames = frames_from_pipe(pipe_of(ends[0]), OPTIONS, "video")
+    assert [next(frames).pixels.shape for _ in range(2)] == [(32, 48), (64, 32)]
+
+
+def test_a_frame_does_not_change_when_the_next_one_comes(ends: tuple[int, int]) -> None:
+    os.write(ends[1], HEAD.replace(b"C420jpeg", b"C420jpeg XCOLORRANGE=FULL") + FRAME + FRAME.replace(b"\x80", b"\x10"))
+    frames = frames_from_pipe(pipe_of(ends[0]), OPTIONS, "video")
+    first, second = next(frames), next(frames)
+    assert (first.pixels[0, 0], second.pixels[0, 0]) == (128, 16)
+
+
 def test_a_stalled_writer_is_given_up_and_its_frames_before_are_kept(ends: tuple[int, int]) -> None:
     os.write(ends[1], HEAD + FRAME + FRAME[:100])
     frames, start_s = frames_from_pipe(pipe_of(ends[0]), OPTIONS, "video"), time.monotonic()
@@ -68,7 +81,7 @@ def test_a_bridge_that_ends_does_not_wait_for_the_pipe(ends: tuple[int, int]) ->
     stop, start_s = threading.Event(), time.monotonic()
     stop.set()
     with pytest.raises(DeviceError, match="bridge ends"):
-        Pipe(ends[0], 60.0, stop).exactly(1)
+        Pipe(ends[0], 60.0, stop).fill(bytearray(1))
     assert time.monotonic() - start_s < 1
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import ImageError
-from firmware_bridge.video.y4m import Y4mHead, head_from_line, pixels_from_planes
+from firmware_bridge.video.y4m import Y4mHead, head_from_line, pixels_from_luma
 
 
 @pytest.mark.parametrize(
@@ -19,23 +19,20 @@ from firmware_bridge.video.y4m import Y4mHead, head_from_line, pixels_from_plane
     ],
 )  # fmt: skip
 def test_a_head_tells_how_long_a_frame_is(chroma: str, frame_bytes: int) -> None:
-    head = head_from_line(
-        f"YUV4MPEG2 W48 H24 F60:1 Ip A1:1{chroma}".replace("H24", "H32").replace("W48", "W36").encode()
-    )
-    assert head == Y4mHead(36, 32, head.frame_bytes, False)
-    assert head.frame_bytes == frame_bytes
+    head = head_from_line(f"YUV4MPEG2 W36 H32 F60:1 Ip A1:1{chroma}".encode())
+    assert head == Y4mHead(36, 32, 36 * 32, frame_bytes - 36 * 32, False)
 
 
 def test_odd_sides_round_the_chroma_up() -> None:
-    assert head_from_line(b"YUV4MPEG2 W33 H33 F25:1").frame_bytes == 33 * 33 + 2 * 17 * 17
+    assert head_from_line(b"YUV4MPEG2 W33 H33 F25:1").chroma_bytes == 2 * 17 * 17
 
 
 def test_video_levels_are_stretched_and_full_range_is_left_alone() -> None:
-    planes = bytes(range(256)) * 4 + b"\x80" * 512
-    gray = pixels_from_planes(head_from_line(b"YUV4MPEG2 W32 H32 F25:1"), planes).reshape(-1)[:256]
+    luma = bytearray(range(256)) * 4
+    gray = pixels_from_luma(head_from_line(b"YUV4MPEG2 W32 H32 F25:1"), luma).reshape(-1)[:256]
     assert (gray[0], gray[16], gray[126], gray[235], gray[255]) == (0, 0, 128, 255, 255)
     assert np.all(np.diff(gray.astype(int)) >= 0)
-    full = pixels_from_planes(head_from_line(b"YUV4MPEG2 W32 H32 F25:1 XYSCSS=420JPEG XCOLORRANGE=FULL"), planes)
+    full = pixels_from_luma(head_from_line(b"YUV4MPEG2 W32 H32 F25:1 XYSCSS=420JPEG XCOLORRANGE=FULL"), luma)
     assert full.reshape(-1)[:256].tolist() == list(range(256))
 
 
@@ -59,4 +56,5 @@ def test_no_bytes_do_anything_else(line: bytes) -> None:
         head = head_from_line(b"YUV4MPEG2 " + line)
     except ImageError:
         return
-    assert 0 < head.width_px * head.height_px <= head.frame_bytes <= 3 * head.width_px * head.height_px + 8192
+    assert 0 < head.width_px * head.height_px == head.luma_bytes
+    assert head.chroma_bytes <= 2 * head.luma_bytes + 8192
