@@ -24,7 +24,9 @@ from edge.store_space import error_from_sqlite
 
 PAGE_ROWS = 16  # with images of 8 MiB at most
 SUMMARY = """
-    SELECT exams.exam, exams.operator, exams.bundle, exams.wall, count(events.number), count(jpegs.event),
+    SELECT exams.exam, coalesce((SELECT operator FROM events WHERE exam = exams.number AND operator IS NOT NULL
+            ORDER BY sequence DESC LIMIT 1), exams.operator),
+        exams.bundle, exams.wall, count(events.number), count(jpegs.event),
         (SELECT wall FROM events WHERE exam = exams.number ORDER BY sequence DESC LIMIT 1)
     FROM exams LEFT JOIN events ON events.exam = exams.number LEFT JOIN jpegs ON jpegs.event = events.number
     {where} GROUP BY exams.number ORDER BY exams.number
@@ -66,6 +68,17 @@ class ExamReader:
         if not rows:
             raise no_exam(exam)
         return _summary(rows[0])
+
+    def newest(self, count: int, kind: str) -> tuple[tuple[str, int, bool], ...]:
+        """Of the exams opened last, newest first: id, number of events, and whether there is one of this kind."""
+        query = """SELECT exam, (SELECT count(*) FROM events WHERE exam = exams.number),
+            EXISTS (SELECT 1 FROM events WHERE exam = exams.number AND kind = ?)
+            FROM exams ORDER BY number DESC LIMIT ?"""
+        return tuple((exam, events, bool(found)) for exam, events, found in self._rows(query, kind, count))
+
+    def beside(self) -> contextlib.AbstractContextManager[ExamReader]:
+        """Another reader of this store, with a connection of its own: it holds up nobody here."""
+        return open_reader(self.path, self._vault)
 
     def exams_without(self, kind: str) -> tuple[str, ...]:
         """Ids of the exams that have events, but none of this kind, in the order in which they were opened."""
@@ -145,7 +158,8 @@ class ExamReader:
 
     def event_contents(self) -> Iterator[StoredContent]:
         """What the audit chain says of the events, as it lies in the store, in the order of their appending."""
-        query = """SELECT events.number, exams.exam, sequence, kind, operator, bundle, events.wall, body, jpeg
+        query = """SELECT events.number, exams.exam, sequence, kind, coalesce(events.operator, exams.operator), bundle,
+                events.wall, body, jpeg
             FROM events JOIN exams ON events.exam = exams.number LEFT JOIN jpegs ON jpegs.event = events.number"""
         for _, exam, sequence, kind, operator, bundle, wall, body, jpeg in self._pages(query, "events.number"):
             content = content_from_stored(body, jpeg or b"")
@@ -162,13 +176,13 @@ class ExamReader:
             raise no_exam(exam)
         number, operator, bundle, wall, about = rows[0]
         yield StoredContent(exam, 0, OPENED, operator, bundle, wall, content_from_stored(about))
-        query = """SELECT sequence, kind, wall, body, jpeg FROM events LEFT JOIN jpegs ON event = events.number
-            WHERE exam = ? AND sequence = ?"""
+        query = """SELECT sequence, kind, coalesce(operator, ?), wall, body, jpeg
+            FROM events LEFT JOIN jpegs ON event = events.number WHERE exam = ? AND sequence = ?"""
         last = self._rows("SELECT max(sequence) FROM events WHERE exam = ?", number)[0][0] or 0
         for sequence in range(1, last + 1):
-            for row in self._rows(query, number, sequence):
-                content = content_from_stored(row[3], row[4] or b"")
-                yield StoredContent(exam, row[0], row[1], operator, bundle, row[2], content)
+            for _, kind, who, wall, body, jpeg in self._rows(query, operator, number, sequence):
+                content = content_from_stored(body, jpeg or b"")
+                yield StoredContent(exam, sequence, kind, who, bundle, wall, content)
 
     def check_pages(self) -> None:
         """Have SQLite check the structure of its file.

@@ -7,6 +7,7 @@
     GET  /api/view  /api/events  /api/live.jpg  /api/attention.png  /api/exams/{exam}/frames/{frame}.jpg
     POST /api/orders/{name}                  both
     POST /api/frames  /api/signal            socket
+    GET  /api/exams  /api/exams/{exam}/report.json  /api/exams/{exam}/stored/{sequence}.jpg      socket
     POST /login                              TCP with a PIN
 
 In: a `Bedside` and the rules of a transport. Out: an ASGI app.
@@ -74,6 +75,9 @@ def _socket_routes(api: Api) -> list[Route]:
     return [
         Route("/api/frames", api.frame, methods=["POST"]),
         Route("/api/signal", api.signal, methods=["POST"]),
+        Route("/api/exams", api.exams),
+        Route("/api/exams/{exam}/report.json", api.report),
+        Route("/api/exams/{exam}/stored/{sequence}.jpg", api.stored),
     ]
 
 

@@ -4,6 +4,7 @@
 
     view, live picture, metrics -> quick        orders, stored pictures -> store (an fsync may take its time)
     attention map -> engine                     frames -> live | stills (a still waits while the queue is full)
+    reports of stored exams -> reports (the audit chain of a large store takes seconds)
 
 In: a function that blocks. Out: its value, awaited.
 """
@@ -17,7 +18,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-THREADS: Mapping[str, int] = {"quick": 3, "store": 2, "engine": 1, "live": 2, "stills": 2}  # each at most; made on use
+# each at most; made on use
+THREADS: Mapping[str, int] = {"quick": 3, "store": 2, "engine": 1, "live": 2, "stills": 2, "reports": 1}
 
 
 class Lanes:

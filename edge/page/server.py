@@ -37,6 +37,7 @@ from edge.page.listener import BACKLOG
 from edge.page.pin import Doorkeeper
 from edge.page.stream import Views
 from edge.service.bedside import Bedside
+from edge.service.exam_reports import ExamReports
 
 MAX_HEAD_BYTES = 16 << 10  # request line and headers; a browser sends 1 KiB
 HANDSHAKE_S = 5.0  # for TLS; a peer that says nothing must not hold a descriptor for a minute
@@ -69,6 +70,7 @@ def served(
     bedside: Bedside,
     settings: ServerSettings,
     doors: Doors,
+    reports: ExamReports | None = None,
     *,
     clock: Callable[[], float] = time.monotonic,
     failed: Callable[[Exception], None] = lambda error: None,
@@ -81,6 +83,7 @@ def served(
         bedside: the plane check; called from several threads.
         settings: as the doors were opened with.
         doors: of `open_doors`.
+        reports: of its stored exams, for the socket; None: it tells of none.
         clock: monotonic, seconds, the same as the service's: when a bridge's frame came, and for the PIN's waits.
         failed: told of every fault of this program, in the loop's thread; returns at once and logs nothing it says.
 
@@ -89,7 +92,7 @@ def served(
     """
     lanes = Lanes()
     views = Views(bedside.view, lanes, failed)
-    api = Api(bedside, views, lanes, clock)
+    api = Api(bedside, views, lanes, clock, reports)
     token, port, url, servers = token_urlsafe(32), None, None, []
     if doors.tcp is not None:
         entrance = entrance_from_door(doors.tcp, settings, token)

@@ -24,14 +24,13 @@ class Settlement:
 
     def __init__(self) -> None:
         self._told = threading.Event()
-        self._word = ""
+        self._words: list[str] = []  # appending needs no lock: the first stays the first
 
     def tell(self, word: str) -> None:
         """Say what became of the frame."""
-        if not self._told.is_set():
-            self._word = word
-            self._told.set()
+        self._words.append(word)
+        self._told.set()
 
     def wait(self, within_s: float) -> str | None:
         """The word; None where none came in time, and so nothing is known."""
-        return self._word if self._told.wait(within_s) else None
+        return self._words[0] if self._told.wait(within_s) else None

@@ -10,11 +10,12 @@ from __future__ import annotations
 import struct
 from collections import deque
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
 from edge.errors import ImageError
+from edge.sources.dicom_claims import LimitedHeader, check_codestreams
 from edge.sources.frame import Frame, bytes_from_deep, check_size
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def _frames_from_header(path: Path, header: Dataset) -> Iterator[Frame]:
     regions = regions_from_header(path, header)
     count = _count(header)
     check_size(path, int(header.Columns), int(header.Rows))
+    check_codestreams(path, header, count)
     # A stream, since iter_pixels resolves a path, which an object in memory does not have.
     with path.open("rb") as stream, closing(cast("_Decoded", iter_pixels(stream))) as decoded:
         for index in range(count):
@@ -96,7 +98,9 @@ def header_from_file(path: Path) -> Dataset:
     from pydicom import dcmread
 
     try:
-        header = dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(HEADER_ELEMENTS))
+        with path.open("rb") as stream:
+            limited = cast("BinaryIO", LimitedHeader(stream))
+            header = dcmread(limited, stop_before_pixels=True, force=True, specific_tags=list(HEADER_ELEMENTS))
         deque(header.iterall(), maxlen=0)  # converts every element now: a damaged one fails here
         photometric = str(header.get("PhotometricInterpretation", ""))
         depth, count = int(header.get("BitsAllocated", 0)), _count(header)
@@ -153,6 +157,8 @@ def tissue_from_pixels(pixels: NDArray[np.uint8], regions: tuple[tuple[int, int,
     if not regions:
         return pixels
     lefts, tops, rights, bottoms = zip(*regions, strict=True)
+    if len(regions) == 1:
+        return np.array(pixels[tops[0] : bottoms[0], lefts[0] : rights[0]])
     kept: NDArray[np.uint8] = np.zeros_like(pixels)
     for left, top, right, bottom in regions:
         kept[top:bottom, left:right] = pixels[top:bottom, left:right]
@@ -193,6 +199,8 @@ def _windowed(pixels: NDArray[Any], header: Dataset, depth_bits: int) -> NDArray
         return bytes_from_deep(apply_voi(pixels, header), int(header.VOILUTSequence[0].LUTDescriptor[2]))
     centre, width = _first(header.get("WindowCenter")), _first(header.get("WindowWidth"))
     if centre is None or width is None or width <= 0:
+        if pixels.dtype == np.uint8 and depth_bits == 8:
+            return np.asarray(pixels, np.uint8)  # it is what a screen shows
         lowest = 1 << (depth_bits - 1) if header.get("PixelRepresentation") == 1 else 0
         return bytes_from_deep((pixels.astype(np.int32) + lowest).astype(np.uint16), depth_bits)
     values = pixels * float(header.get("RescaleSlope", 1)) + float(header.get("RescaleIntercept", 0))

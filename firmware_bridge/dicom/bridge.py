@@ -2,11 +2,12 @@
 
 ::
 
-    spool (what an earlier run acknowledged is sent first) -> forwarder -> door -> ready
+    spool (what an earlier run acknowledged is sent first) -> outbox, where reports go out -> forwarder -> door -> ready
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import warnings
@@ -17,6 +18,9 @@ from pathlib import Path
 from edge.service.log import Log
 from edge.service.notify import Notifier
 from firmware_bridge.dicom.forwarder import SETTLED, Forwarder
+from firmware_bridge.dicom.outbox_names import facts_from_object
+from firmware_bridge.dicom.outbox_service import Outgoing, OutgoingSettings, open_outgoing
+from firmware_bridge.dicom.received import Received
 from firmware_bridge.dicom.receiver import WELL_RECEIVED, ReceiverSettings, Reception, open_receiver
 from firmware_bridge.dicom.spool import Spool
 from firmware_bridge.dicom.tls import TlsFiles, server_context
@@ -33,12 +37,14 @@ class BridgeSettings:
         spool: folder.
         service: socket of the plane check.
         tls: of the receiver; None: plain.
+        outgoing: where reports go; None: nowhere.
     """
 
     receiver: ReceiverSettings
     spool: Path
     service: Path
     tls: TlsFiles | None
+    outgoing: OutgoingSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ class Outside:
     on_ready: Callable[[int], None]
 
 
-def run_bridge(settings: BridgeSettings, outside: Outside) -> Mapping[str, Mapping[str, int]]:
+def run_bridge(settings: BridgeSettings, outside: Outside) -> Mapping[str, Mapping[str, object]]:
     """Receive and hand on until told to stop.
 
     Args:
@@ -66,23 +72,38 @@ def run_bridge(settings: BridgeSettings, outside: Outside) -> Mapping[str, Mappi
         outside: what there is besides.
 
     Returns:
-        Counts: "received" by what became of the objects at the door, "spool" by where they are.
+        Counts: "received" by what became of the objects at the door, "spool" by where they are, "sent" by destination.
 
     Raises:
         EdgeError: it cannot start.
     """
-    log = outside.log
+    log, stop = outside.log, outside.stop
     tls = None if settings.tls is None else server_context(settings.tls)
-    with Spool(settings.spool) as spool:
-        reception = Reception(spool, settings.receiver.rule, _telling(log, "object", WELL_RECEIVED))
-        forwarder = Forwarder(spool, settings.service, _telling(log, "settled", SETTLED))
-        with forwarder, open_receiver(settings.receiver, reception, tls) as door:
+    with Spool(settings.spool) as spool, contextlib.ExitStack() as stack:
+        outgoing = None
+        if settings.outgoing is not None:
+            outgoing = stack.enter_context(open_outgoing(settings.outgoing, log, stop.set))
+        tell, learn = _telling(log, "object", WELL_RECEIVED), _learning(outgoing)
+        reception = Reception(spool, tell, learn)
+        stack.enter_context(Forwarder(spool, settings.service, _telling(log, "settled", SETTLED)))
+        with open_receiver(settings.receiver, reception, tls) as door:
             outside.on_ready(int(door.server_address[1]))
             outside.notifier.send("READY=1")
-            while not outside.stop.wait(ALIVE_S):
+            while not stop.wait(ALIVE_S):
                 outside.notifier.send("WATCHDOG=1")
             outside.notifier.send("STOPPING=1")
-        return {"received": dict(reception.counts), "spool": dict(spool.counts())}
+        sent = {} if outgoing is None else outgoing.counts()
+        return {"received": dict(reception.counts), "spool": dict(spool.counts()), "sent": sent}
+
+
+def _learning(outgoing: Outgoing | None) -> Callable[[Received], None]:
+    """The outbox hears whose study an object is of before the scanner hears that it is kept; nobody else does."""
+
+    def learn(received: Received) -> None:
+        if outgoing is not None:
+            outgoing.outbox.names.learn(facts_from_object(received.path, received.key))
+
+    return learn
 
 
 def _telling(log: Log, what: str, well: Collection[str]) -> Callable[[str], None]:
@@ -96,12 +117,12 @@ def _telling(log: Log, what: str, well: Collection[str]) -> Callable[[str], None
 
 
 def silence_libraries() -> None:
-    """Keep pynetdicom and pydicom from writing: they quote what a stranger sent, and a name may stand in it."""
+    """Keep the DICOM libraries from writing: they quote what a stranger sent, and a name may stand in it."""
     from pynetdicom import _config
 
     _config.LOG_HANDLER_LEVEL = "none"
     _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
-    for name in ("pynetdicom", "pydicom"):
+    for name in ("pynetdicom", "pydicom", "highdicom"):
         logger = logging.getLogger(name)
         logger.handlers = [logging.NullHandler()]
         logger.propagate = False

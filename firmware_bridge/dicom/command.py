@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from edge.commands.config_file import ConfigFile
 from edge.commands.terminal import AsJson, show_json, show_table
+from edge.config.keys import NOT_IN_FILE
 from edge.errors import UsageError
 from edge.keyring import home_from_environment
-from firmware_bridge.dicom.received import Rule
 
 if TYPE_CHECKING:
     from firmware_bridge.dicom.bridge import BridgeSettings
@@ -30,15 +31,28 @@ TITLE = Annotated[str, typer.Option(help="Own AE title.")]
 ASK_TITLE = Annotated[bool, typer.Option("--check-called", help="Refuse who calls another title.")]
 CALLER = Annotated[Optional[list[str]], typer.Option(help="AE title that may call; may be given again; default: any.")]
 SPOOL = Annotated[Optional[Path], typer.Option(help="Folder of received pictures; default: HOME/spool/dicom.")]
-REGIONS = Annotated[
-    Rule, typer.Option(help="Pictures that name no ultrasound region: refuse, or keep the box of their fan.")
-]
 CERT = Annotated[Optional[Path], typer.Option(help="PEM file with the own certificate; TLS asks the other side's.")]
 KEY = Annotated[Optional[Path], typer.Option(help="PEM file with its key.")]
 AUTHORITY = Annotated[Optional[Path], typer.Option("--tls-ca", help="PEM file: who signs the other sides'.")]
-WORKLIST = Annotated[Optional[str], typer.Option(help="HOST:PORT:AE of a worklist server: ask it, tell, and end.")]
-DATE = Annotated[str, typer.Option(help="Of the worklist: YYYYMMDD, a range with a dash, or empty for all.")]
-OPEN = Annotated[Optional[str], typer.Option("--open", help="Study UID of the worklist whose exam to open.")]
+SEND = Annotated[
+    Optional[list[str]],
+    typer.Option(help="HOST:PORT:AE of an archive for the reports, over TLS with --tls-cert; may be given again."),
+]
+OUTBOX = Annotated[
+    Optional[Path], typer.Option(help="File of reports that wait to be sent; default: HOME/outbox/dicom.db.")
+]
+RETRY_DEAD = Annotated[
+    bool, typer.Option("--retry-dead", help="Send once more what an archive would not have."), NOT_IN_FILE
+]
+WORKLIST = Annotated[
+    Optional[str], typer.Option(help="HOST:PORT:AE of a worklist server: ask it, tell, and end."), NOT_IN_FILE
+]
+DATE = Annotated[
+    str, typer.Option(help="Of the worklist: YYYYMMDD, a range with a dash, or empty for all."), NOT_IN_FILE
+]
+OPEN = Annotated[
+    Optional[str], typer.Option("--open", help="Study UID of the worklist whose exam to open."), NOT_IN_FILE
+]
 
 
 def dicom(
@@ -49,17 +63,21 @@ def dicom(
     check_called: ASK_TITLE = False,
     caller: CALLER = None,
     spool: SPOOL = None,
-    without_regions: REGIONS = Rule.REFUSE,
     tls_cert: CERT = None,
     tls_key: KEY = None,
     tls_ca: AUTHORITY = None,
+    send: SEND = None,
+    outbox: OUTBOX = None,
+    retry_dead: RETRY_DEAD = False,
     worklist: WORKLIST = None,
     date: DATE = "",
     open_study: OPEN = None,
+    config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take the pictures that a scanner sends, and hand them to the plane check."""
+    """Take the pictures that a scanner sends, hand them to the plane check, and send its reports to archives."""
     from firmware_bridge.dicom.bridge import BridgeSettings, silence_libraries
+    from firmware_bridge.dicom.outbox_service import OutgoingSettings, destination_from_text
     from firmware_bridge.dicom.receiver import ReceiverSettings
     from firmware_bridge.dicom.tls import files_from_options
 
@@ -70,9 +88,14 @@ def dicom(
         return
     if open_study is not None or date:
         raise UsageError("--open and --date are about a worklist.", "Give --worklist HOST:PORT:AE.")
-    receiver = ReceiverSettings(host, port, ae_title, check_called, tuple(caller or ()), without_regions)
-    folder = spool or home_from_environment(os.environ) / "spool" / "dicom"
-    _receive(BridgeSettings(receiver, folder, socket, tls), as_json)
+    receiver = ReceiverSettings(host, port, ae_title, check_called, tuple(caller or ()))
+    if not send and (outbox is not None or retry_dead):
+        raise UsageError("--outbox and --retry-dead are about reports that are sent.", "Give --send HOST:PORT:AE.")
+    home = home_from_environment(os.environ)
+    destinations = tuple(destination_from_text(text, ae_title, tls) for text in send or ())
+    outgoing = OutgoingSettings(outbox or home / "outbox" / "dicom.db", home, socket, destinations, retry_dead)
+    folder = spool or home / "spool" / "dicom"
+    _receive(BridgeSettings(receiver, folder, socket, tls, outgoing if destinations else None), as_json)
 
 
 def _receive(settings: BridgeSettings, as_json: bool) -> None:
@@ -104,6 +127,7 @@ def _show_ready(settings: BridgeSettings, port: int, as_json: bool) -> None:
                 "schema": SCHEMA, "bridge": "dicom", "event": "ready",
                 "ae_title": receiver.ae_title, "host": receiver.host, "port": port,
                 "socket": str(settings.service), "spool": str(settings.spool), "tls": settings.tls is not None,
+                "send": [one.name for one in settings.outgoing.destinations] if settings.outgoing else [],
                 "process": os.getpid(),
             }
         )  # fmt: skip

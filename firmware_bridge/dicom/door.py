@@ -5,7 +5,7 @@
     accept -> Lobby -> places left? -> Association, whose socket counts what it reads
 
 A PDU that claims more than it may, an object beyond its limit, all objects together beyond theirs, or a PDU that comes
-in crumbs for PDU_S end the connection.
+in crumbs for longer than PDU_S end the connection.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ import socket
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
-from firmware_bridge.dicom.lobby import Lobby
+from firmware_bridge.dicom.lobby import MAX_REQUEST_BYTES, Lobby
 
 if TYPE_CHECKING:
     import ssl
 
     from pynetdicom import AE
     from pynetdicom.association import Association
-    from pynetdicom.events import EventHandlerType
+    from pynetdicom.events import Event, EventHandlerType
 
 PER_ADDRESS = 8  # associations of one scanner at once (bridge facts)
 SLOTS = 64  # of all
 MAX_PDU_BYTES = 128 << 10
 PDU_SLACK_BYTES = 1 << 10  # headers of fragments; some senders count them differently
 PDU_S = 10.0
-RECV_BYTES = 1 << 16
 FULL = bytes.fromhex("0300 00000004 00 02 03 02")  # A-ASSOCIATE-RJ: transient, presentation, local limit; PS3.8 9.3.4
 
 
@@ -70,13 +70,23 @@ class LimitedSocket(AssociationSocket):
 
     Attributes:
         taken_bytes: of the object that is being received.
+        asked: messages that came and are not answered yet.
     """
 
     def __init__(self, assoc: Association, client_socket: socket.socket, budget: Budget) -> None:
         """A socket of an association that was let in."""
         super().__init__(assoc, client_socket=client_socket)
-        self._budget, self.taken_bytes = budget, 0
+        self._budget, self.taken_bytes, self.asked = budget, 0, 0
         budget.join(self)
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to read now: nothing before the last message was answered.
+
+        Nobody may ask before that who has not negotiated it (PS3.7 annex D.3.3.3), and who did so anyway would fill the
+        memory with a queue that no limit counts.
+        """
+        return self.asked <= 0 and super().ready
 
     def recv(self, nr_bytes: int) -> bytearray:
         """So many bytes; fewer at the end of the connection.
@@ -90,18 +100,27 @@ class LimitedSocket(AssociationSocket):
         if nr_bytes > MAX_PDU_BYTES + PDU_SLACK_BYTES or not self._budget.has_room(self, nr_bytes):
             raise OSError("beyond the limits")
         self.taken_bytes += nr_bytes
-        end_s = time.monotonic() + PDU_S
-        found = bytearray()
-        while len(found) < nr_bytes:
-            connection.settimeout(max(0.001, end_s - time.monotonic()))
-            part = connection.recv(min(RECV_BYTES, nr_bytes - len(found)))
-            if not part:
-                break
-            found += part
-            # dcmtk waits for acknowledgements (Nagle), which the kernel holds back for 40 ms: 17 stills/s, not 80.
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        connection.settimeout(PDU_S)  # of what is sent
+        found, count, end_s = bytearray(nr_bytes), 0, time.monotonic() + PDU_S
+        connection.settimeout(PDU_S)  # and so for what is sent
+        with memoryview(found) as view:
+            while count < nr_bytes and (part := connection.recv_into(view[count:])):
+                count += part
+                # dcmtk waits for acknowledgements (Nagle), which the kernel holds back for 40 ms: 17 stills/s, not 80.
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+                if count < nr_bytes and time.monotonic() > end_s:
+                    raise OSError("too slow")
+        del found[count:]
         return found
+
+
+def _silent(run: Callable[[], None]) -> Callable[[], None]:
+    """A thread whose end by a stranger's doing leaves no trace on the terminal; its connection is closed."""
+
+    def quiet() -> None:
+        with contextlib.suppress(Exception):
+            run()
+
+    return quiet
 
 
 class Handler(RequestHandler):
@@ -114,6 +133,8 @@ class Handler(RequestHandler):
         assert isinstance(self.request, socket.socket)
         assoc.dul.event_queue.get_nowait()  # "connected", which each socket says when it is made
         assoc.dul.socket = LimitedSocket(assoc, self.request, self.server.budget)
+        for thread in (assoc, assoc.dul):
+            thread.run = _silent(thread.run)  # type: ignore[method-assign]
         return assoc
 
 
@@ -169,7 +190,7 @@ class Door(ThreadedAssociationServer):
         try:
             if self._is_full(address[0]):
                 request.settimeout(0.1)
-                request.recv(RECV_BYTES)  # else the answer would be lost with what is not read
+                request.recv(MAX_REQUEST_BYTES)  # else the answer would be lost with what is not read
                 request.sendall(FULL)
                 request.close()
             else:
@@ -184,7 +205,15 @@ class Door(ThreadedAssociationServer):
         return len(hosts) >= SLOTS or hosts.count(host) >= PER_ADDRESS
 
 
-def free_when_done(assoc: Association) -> None:
-    """Give back what an association's object took."""
-    if isinstance(assoc.dul.socket, LimitedSocket):
-        assoc.dul.socket.taken_bytes = 0
+def note_asked(event: Event) -> None:
+    """A whole message has come (EVT_DIMSE_RECV)."""
+    if isinstance(event.assoc.dul.socket, LimitedSocket):
+        event.assoc.dul.socket.asked += 1
+
+
+def note_answered(event: Event) -> None:
+    """A message was answered (EVT_DIMSE_SENT): what it took is free, and its peer is idle from now on."""
+    if isinstance(event.assoc.dul.socket, LimitedSocket):
+        event.assoc.dul.socket.asked -= 1
+        event.assoc.dul.socket.taken_bytes = 0
+        event.assoc.dul._idle_timer.restart()

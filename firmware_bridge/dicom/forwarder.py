@@ -119,5 +119,6 @@ class Forwarder:
         return JUDGED
 
     def _forget_expired(self) -> None:
-        for entry in self._spool.expired(self._held_s):
-            self._spool.settle(entry, EXPIRED)
+        with contextlib.suppress(MachineError, OSError):  # the disk is full: the next time
+            for entry in self._spool.expired(self._held_s):
+                self._spool.settle(entry, EXPIRED)

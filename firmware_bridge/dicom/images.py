@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from edge.errors import ImageError
 from edge.reports.document import ExamDocument, Picture
+from edge.reports.gather import Report
 from edge.reports.uids import uid_from_object
 from firmware_bridge.dicom.outbox_study import (
     EXPLICIT_LITTLE,
@@ -40,6 +41,25 @@ PHOTOMETRIC = {"L": "MONOCHROME2", "RGB": "YBR_FULL_422"}  # PS3.5 section 8.2.1
 def frame_uid(document: ExamDocument, frame: str) -> str:
     """SOP Instance UID of a kept frame, the same as in the FHIR file."""
     return uid_from_object(document.exam, f"frame/{frame}")
+
+
+def kept_frames(document: ExamDocument) -> tuple[str, ...]:
+    """Names of the frames whose JPEG is stored, each once."""
+    return tuple(dict.fromkeys(picture.frame for picture in document.pictures if picture.sha256 is not None))
+
+
+def images_from_report(report: Report, facts: StudyFacts) -> dict[str, Dataset]:
+    """Name of each kept frame -> its object.
+
+    Raises:
+        ImageError: a kept frame is no baseline JPEG with 1 or 3 components.
+    """
+    document = report.document
+    pictures = {picture.frame: picture for picture in document.pictures}
+    return {
+        frame: image_from_picture(document, facts, pictures[frame], number, report.jpegs[frame])
+        for number, frame in enumerate(kept_frames(document), 1)
+    }
 
 
 def image_from_picture(

@@ -44,12 +44,14 @@ class Guest:
         address: host and port.
         since_s: monotonic, seconds.
         is_shaking: its TLS handshake is not done.
+        wanted: bytes that must have come before it is looked at again.
     """
 
     socket: socket.socket
     address: Any
     since_s: float
     is_shaking: bool
+    wanted: int = HEADER.size
 
 
 class Lobby:
@@ -165,18 +167,17 @@ class Lobby:
         """
         if isinstance(guest.socket, ssl.SSLSocket):  # its buffer cannot be looked at; the peer has shown a certificate
             return True
-        head = guest.socket.recv(HEADER.size, socket.MSG_PEEK)
-        if len(head) < HEADER.size:  # closed, or nothing but crumbs before the end
+        here = guest.socket.recv(guest.wanted, socket.MSG_PEEK)
+        if len(here) < guest.wanted:  # it was to wake us with so many: the other side has ended
             raise ValueError("no request")
-        kind, length = HEADER.unpack(head)
+        kind, length = HEADER.unpack_from(here)
         if kind != ASKS or length > MAX_REQUEST_BYTES:
             raise ValueError("no request")
-        wanted = min(HEADER.size + length, WHOLE_MAX_BYTES)
-        if len(guest.socket.recv(wanted, socket.MSG_PEEK)) >= wanted:
-            guest.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-            return True
-        guest.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted)  # else the selector would spin
-        return False
+        whole = min(HEADER.size + length, WHOLE_MAX_BYTES)
+        is_whole = bool(len(guest.socket.recv(whole, socket.MSG_PEEK)) >= whole)
+        guest.wanted = 1 if is_whole else whole
+        guest.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, guest.wanted)  # else the selector would spin
+        return is_whole
 
     def _send_away_slow(self) -> None:
         now_s = self._clock()

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edge.reports.document import ExamDocument
 from edge.reports.gather import Report
-from firmware_bridge.dicom.images import JPEG_BASELINE, SECONDARY_CAPTURE, frame_uid, image_from_picture
-from firmware_bridge.dicom.kos import KEY_OBJECTS, kos_from_document
+from firmware_bridge.dicom.images import JPEG_BASELINE, images_from_report
+from firmware_bridge.dicom.kos import kos_from_document
 from firmware_bridge.dicom.outbox import Outbox
 from firmware_bridge.dicom.outbox_schema import Parcel
 from firmware_bridge.dicom.outbox_study import (
@@ -23,7 +22,7 @@ from firmware_bridge.dicom.outbox_study import (
     check_facts,
     part10_from_dataset,
 )
-from firmware_bridge.dicom.sr import COMPREHENSIVE_SR, kept_frames, sr_from_document
+from firmware_bridge.dicom.sr import sr_from_document
 
 
 def outbox_from_exam(
@@ -35,11 +34,11 @@ def outbox_from_exam(
         outbox: where it waits, durable when this returns.
         report: of the exam, ended.
         destinations: names.
-        facts: patient and study; None: what the outbox learnt of them (`Outbox.facts_of`).
+        facts: patient and study; None: what the outbox learnt of them (`Names.facts_of`).
         events: how many the exam has, noted for `Outbox.events_of`; 0: not noted.
 
     Returns:
-        How many objects were not there before.
+        How many objects were taken.
 
     Raises:
         InputError: the patient's data cannot be said in DICOM, or its frames were sent as another patient's.
@@ -47,8 +46,8 @@ def outbox_from_exam(
         MachineError: the outbox is full or cannot be written.
     """
     document = report.document
-    parcels = parcels_from_report(report, facts or outbox.facts_of(document))
-    return outbox.put(parcels, destinations, (document.exam, events) if events else None)
+    parcels = parcels_from_report(report, facts or outbox.names.facts_of(document))
+    return outbox.put(parcels, destinations, document.exam, events)
 
 
 def parcels_from_report(report: Report, facts: StudyFacts) -> tuple[Parcel, ...]:
@@ -59,26 +58,12 @@ def parcels_from_report(report: Report, facts: StudyFacts) -> tuple[Parcel, ...]
         ImageError: a kept frame is no baseline JPEG.
     """
     check_facts(facts)
-    document = report.document
-    return (*_images(document, report, facts), *_documents(document, facts))
-
-
-def _images(document: ExamDocument, report: Report, facts: StudyFacts) -> list[Parcel]:
-    whose = f"{facts.patient}\0{facts.study_uid}"
-    pictures = {picture.frame: picture for picture in document.pictures}
-    parcels = []
-    for number, frame in enumerate(kept_frames(document), 1):
-        data = image_from_picture(document, facts, pictures[frame], number, report.jpegs[frame])
-        body = part10_from_dataset(data, JPEG_BASELINE)
-        parcels.append(Parcel(frame_uid(document, frame), SECONDARY_CAPTURE, whose, body))
-    return parcels
-
-
-def _documents(document: ExamDocument, facts: StudyFacts) -> list[Parcel]:
-    whose = f"{facts.patient}\0{facts.study_uid}"
-    made = [(sr_from_document(document, facts), COMPREHENSIVE_SR), (kos_from_document(document, facts), KEY_OBJECTS)]
-    return [
-        Parcel(str(data.SOPInstanceUID), sop_class, whose, part10_from_dataset(data, EXPLICIT_LITTLE))
-        for data, sop_class in made
-        if data is not None
-    ]
+    document, whose = report.document, f"{facts.patient}\0{facts.study_uid}"
+    images = images_from_report(report, facts)
+    documents = (sr_from_document(document, facts, images), kos_from_document(document, facts, images))
+    made = [(data, JPEG_BASELINE) for data in images.values()]
+    made += [(data, EXPLICIT_LITTLE) for data in documents if data is not None]
+    return tuple(
+        Parcel(str(data.SOPInstanceUID), str(data.SOPClassUID), whose, part10_from_dataset(data, syntax))
+        for data, syntax in made
+    )

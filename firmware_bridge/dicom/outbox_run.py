@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from edge.errors import EdgeError
+from edge.errors import EdgeError, TrustError
 from firmware_bridge.dicom.outbox import Outbox
 from firmware_bridge.dicom.outbox_schema import Counts, State
 from firmware_bridge.dicom.send import Destination, Line, UnreachableError, open_line
@@ -143,7 +143,15 @@ class Courier:
 
     def _send(self, line: Line, number: int, done: Round) -> bool:
         """Send one object and note it; whether the association is good for another one."""
-        verdict, status = line.store(self.outbox.body(number))
+        try:
+            body = self.outbox.body(number)
+        except TrustError:  # its file was altered: it can never be sent, and the others shall not wait for it
+            self._settle(number, State.DEAD, None)
+            done.trouble = "failed"
+            return line.is_up
+        if body is None:
+            return line.is_up
+        verdict, status = line.store(body)
         if verdict is Verdict.TAKEN:
             self._settle(number, State.DELIVERED, status)
             done.sent += 1

@@ -2,13 +2,14 @@
 
 ::
 
-    objects --o bodies            the DICOM file, while somebody still waits for it
+    objects --o bodies            the DICOM file, sealed, while somebody still waits for it
     objects --< deliveries        one a destination: waiting, delivered or dead
     exams                         which exams were put, and with how many events
-    studies                       names that scanner or worklist told, the newest ones
+    studies                       names that a scanner told, sealed, the newest ones
+    meta                          which key seals
 
-What stays of a delivered object is its UID, made of random ids, and a digest: nothing of the patient. Rows that hold a
-file begin with zeros for the reason told in `edge/store_schema.py`: so that an erased file leaves no byte in the pages.
+What stays of a delivered object is its UID, made of random ids, and a keyed digest: nothing of the patient. Rows that
+hold a file begin with zeros for the reason told in `edge/store_schema.py`: an erased file leaves no byte in the pages.
 
 In: a connection. Out: the newest schema.
 """
@@ -20,22 +21,25 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from edge.errors import DeviceError, InputError
+from edge.errors import DeviceError, InputError, TrustError
 
 APPLICATION_ID = 0x564D444F  # "VMDO": tells an outbox from any other SQLite file
 VERSION = 1
 BUSY_MS = 5000
 TABLES = (
     """CREATE TABLE objects (number INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL UNIQUE,
-        sop_class TEXT NOT NULL, whose TEXT NOT NULL)""",
+        sop_class TEXT NOT NULL, whose TEXT NOT NULL, exam TEXT NOT NULL)""",
     """CREATE TABLE bodies (object INTEGER PRIMARY KEY REFERENCES objects (number),
         lead BLOB NOT NULL, body BLOB NOT NULL)""",
     """CREATE TABLE deliveries (object INTEGER NOT NULL REFERENCES objects (number), destination TEXT NOT NULL,
         state TEXT NOT NULL, attempts INTEGER NOT NULL, status INTEGER,
         PRIMARY KEY (object, destination)) WITHOUT ROWID""",
     "CREATE INDEX waiting ON deliveries (destination, state, attempts, object)",
-    "CREATE TABLE studies (number INTEGER PRIMARY KEY AUTOINCREMENT, whose TEXT UNIQUE, lead BLOB, facts BLOB)",
+    "CREATE INDEX of_exam ON objects (exam)",
+    """CREATE TABLE studies (number INTEGER PRIMARY KEY AUTOINCREMENT, whose TEXT NOT NULL UNIQUE,
+        told_s REAL NOT NULL, lead BLOB NOT NULL, facts BLOB NOT NULL)""",
     "CREATE TABLE exams (exam TEXT PRIMARY KEY, events INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
 )
 
 
@@ -105,16 +109,18 @@ class Counts:
     dead: int
 
 
-def prepare(connection: sqlite3.Connection, path: Path) -> None:
+def prepare(connection: sqlite3.Connection, path: Path, key_id: str) -> None:
     """Settings of the one writer, and the tables where there are none.
 
     Args:
         connection: in autocommit mode.
         path: of the file, for messages.
+        key_id: of the key that seals.
 
     Raises:
         InputError: it is no outbox.
         DeviceError: a newer program wrote it.
+        TrustError: it was sealed with another key.
         sqlite3.Error: the disk failed.
     """
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
@@ -136,6 +142,13 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute("BEGIN IMMEDIATE")
         for statement in TABLES:
             connection.execute(statement)
+        connection.execute("INSERT INTO meta VALUES ('key', ?)", (key_id,))
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
+    ((sealed_with,),) = connection.execute("SELECT value FROM meta WHERE name = 'key'").fetchall()
+    if sealed_with != key_id:
+        raise TrustError(
+            f"{path} is sealed with the key {sealed_with}, which is not on this device.",
+            "Put the backup of exams.key into HOME/private; or delete the file: ended exams are then sent once more.",
+        )

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from edge.errors import EdgeError, UsageError
+from edge.exam_vault import made_vault
 from edge.service.log import Log
 from firmware_bridge.dicom.outbox import Outbox, open_outbox
 from firmware_bridge.dicom.outbox_run import Told, run_outbox
@@ -35,13 +36,17 @@ class OutgoingSettings:
 
     Attributes:
         outbox: file.
+        home: the keyring's folder, with the key that seals the outbox; it is made where there is none.
         service: socket of the plane check.
         destinations: where everything goes; names differ.
+        retry_dead: try once more what a destination would not have.
     """
 
     outbox: Path
+    home: Path
     service: Path
     destinations: tuple[Destination, ...]
+    retry_dead: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Outgoing:
     """The sending side while it runs.
 
     Attributes:
-        outbox: what waits; the receiver tells it names by `Outbox.learn`.
+        outbox: what waits; the receiver tells it names by `Names.learn`.
         destinations: names.
     """
 
@@ -80,8 +85,13 @@ def open_outgoing(settings: OutgoingSettings, log: Log, on_fault: Callable[[], N
     for destination in settings.destinations:
         check_destination(destination)
     stop = threading.Event()
-    with open_outbox(settings.outbox) as outbox, ThreadPoolExecutor(2, "outgoing") as pool:
-        gatherer = Gatherer(outbox, get_from_socket(settings.service), names)
+    vault = made_vault(settings.home)
+    with open_outbox(settings.outbox, vault) as outbox, ThreadPoolExecutor(2, "outgoing") as pool:
+        for name in names if settings.retry_dead else ():
+            outbox.revive(name)
+        if elsewhere := outbox.waiting_elsewhere(names):
+            log.write("objects_wait_elsewhere", missing=elsewhere)
+        gatherer = Gatherer(outbox, get_from_socket(settings.service), names, time.monotonic)
         sending = (outbox, settings.destinations, stop, time.monotonic, partial(_note, log))
         work = (pool.submit(run_outbox, *sending), pool.submit(_gather_until, gatherer, stop, log))
         for one in work:
@@ -110,14 +120,18 @@ def destination_from_text(text: str, calling: str, tls: TlsFiles | None = None, 
 
 
 def _gather_until(gatherer: Gatherer, stop: threading.Event, log: Log) -> None:
+    trouble = 0
     while not stop.is_set():
+        put, failed, before = 0, 0, trouble
         try:
             put, failed = gatherer.gather()
+            trouble = 0
         except EdgeError as error:
-            put, failed = 0, 0
-            log.write("exams_not_gathered", exit_code=error.exit_code)
+            trouble = error.exit_code
+        if trouble not in (0, before):  # a service that is away all night is one line
+            log.write("exams_not_gathered", exit_code=trouble)
         if put or failed:
-            log.write("exams_gathered", captured=put, lost=failed)
+            log.write("exams_gathered", exams=put, lost=failed)
         stop.wait(LOOK_S)
 
 

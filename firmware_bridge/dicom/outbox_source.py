@@ -7,18 +7,20 @@
     GET /api/exams/{exam}/stored/{sequence}.jpg    a kept picture
         --> Report --> outbox_from_exam
 
-An exam that grew since it was put (a user corrected it) is put again. In: the socket. Out: objects in the outbox.
+An exam that grew since it was put (a user corrected it) is put again; one that the service no longer has (deleted,
+purged) is withdrawn from the outbox. In: the socket. Out: objects in the outbox.
 """
 
 from __future__ import annotations
 
 import http.client
+import math
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge.errors import EdgeError, InputError, PeerError
+from edge.errors import EdgeError, InputError, PeerError, UsageError
 from edge.files import sha256_from_bytes
 from edge.record import RecordError, json_from_bytes, record_from_json
 from edge.reports.gather import Report
@@ -27,6 +29,7 @@ from firmware_bridge.dicom.outbox import Outbox
 from firmware_bridge.dicom.outbox_exam import outbox_from_exam
 
 PATIENCE_S = 30.0  # the audit chain of a full store is compared first
+LOOK_BACK_S = 600.0  # a deleted exam leaves the outbox within so much
 MAX_ANSWER_BYTES = 1 << 23  # as edge.store_rows.MAX_JPEG_BYTES; a document of 9 fetuses has some 200 kB
 
 Get = Callable[[str], bytes]
@@ -62,13 +65,16 @@ class Gatherer:
         outbox: where they go.
         get: address -> body, from the service.
         destinations: names.
+        clock: monotonic, seconds.
         given_up: exam -> events with which it could not be put; tried again when it grows or the bridge starts.
     """
 
     outbox: Outbox
     get: Get
     destinations: Sequence[str]
+    clock: Callable[[], float]
     given_up: dict[str, int] = field(default_factory=dict)
+    _looked_back_s: float = -math.inf
 
     def gather(self) -> tuple[int, int]:
         """Look once.
@@ -80,8 +86,8 @@ class Gatherer:
             PeerError: the service is away: try again.
             MachineError: the outbox is full or cannot be written: try again.
         """
-        put = failed = 0
-        for mark in _exams(self.get):
+        put, failed, listed = 0, 0, _exams(self.get)
+        for mark in listed:
             known = max(self.outbox.events_of(mark.exam), self.given_up.get(mark.exam, 0))
             if not mark.is_ended or mark.events <= known:
                 continue
@@ -93,7 +99,21 @@ class Gatherer:
                 if error.exit_code == 1:  # the machine, the service: another try may find it mended
                     raise
                 self.given_up[mark.exam], failed = mark.events, failed + 1
+        if self.clock() - self._looked_back_s >= LOOK_BACK_S:
+            self._look_back(frozenset(mark.exam for mark in listed))
+            self._looked_back_s = self.clock()
         return put, failed
+
+    def _look_back(self, listed: frozenset[str]) -> None:
+        """Give up what the service has given up, and names that are too old."""
+        for exam in self.outbox.exams_held() - listed:
+            try:
+                self.get(f"/api/exams/{exam}/report.json")  # the list has the newest only
+            except UsageError:
+                self.outbox.withdraw(exam)
+            except InputError:  # it is there, and cannot be reported any more
+                continue
+        self.outbox.names.forget_old()
 
 
 def report_from_service(get: Get, exam: str) -> Report:
@@ -150,6 +170,8 @@ def _exams(get: Get) -> tuple[ExamMark, ...]:
 
 
 def _refused(status: int) -> EdgeError:
-    if status in (400, 404):
-        return InputError(f"The plane check has no such exam or cannot report it ({status}).", "See: edge exam verify.")
+    if status == 404:
+        return UsageError("The plane check has no such exam.", "See: edge exam list.")
+    if status == 400:
+        return InputError("The plane check cannot report this exam.", "See: edge exam verify.")
     return PeerError(f"The plane check answered {status}.", "It is asked again.")

@@ -17,11 +17,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from edge.errors import InputError
-from edge.files import sha256_from_bytes
-from edge.record import bytes_from_record
 from edge.reports.document import ExamDocument
 from edge.reports.fhir_parts import instant_from_wall
-from edge.reports.schema_json import bytes_from_document
 from edge.reports.uids import is_uid, uid_from_object
 
 if TYPE_CHECKING:
@@ -120,14 +117,6 @@ def check_facts(facts: StudyFacts) -> None:
             )
     if not is_uid(facts.study_uid):
         raise InputError("The study's UID is none.", "Leave it to facts_from_document, or take the worklist's.")
-
-
-def version_from_document(document: ExamDocument, facts: StudyFacts) -> str:
-    """SHA-256 over all that the exam's SR and key objects say: another content must be another object.
-
-    Source: DICOM PS3.5 section 9: a UID names one object and is never used again.
-    """
-    return sha256_from_bytes(bytes_from_document(document) + bytes_from_record(facts))
 
 
 def dataset_from_facts(

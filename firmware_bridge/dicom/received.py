@@ -4,19 +4,19 @@
 
     bytes (memory only) -> SOP Instance UID, key -> frames cut to the region -> spool
 
-An object that names no ultrasound region is a screen: refused, unless the fan may be looked for (`Rule.FAN`), whose box
-keeps what a scanner writes into the fan's corners. The file in memory has no name on any disk.
+An object that names no ultrasound region is a screen, and refused. The file in memory has no name on any disk.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from enum import Enum
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from edge.errors import ImageError
 from edge.exam_keys import MAX_KEY_LENGTH, ExamKey, key_from_texts
 from edge.page.frames import MAX_FRAME_BYTES, MAX_SIDE_PX
 from firmware_bridge.dicom.spool_file import SCHEMA, SpoolHead
+from firmware_bridge.dicom.texts import bytes_from_element, charsets_from_dataset, text_from_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,16 +34,10 @@ if TYPE_CHECKING:
 
     from edge.sources.frame import Frame
 
-SOP_INSTANCE = 0x00080018  # SOP Instance UID; its class stands before it
 NAME_DIGITS = 40  # of a SHA-256: as wide as git's names
-STEP_MS = 40.0  # 25 frames/s, for a clip that names no times
-
-
-class Rule(Enum):
-    """What becomes of an object that names no ultrasound region."""
-
-    REFUSE = "refuse"
-    FAN = "fan"
+STEP_MS = 40.0  # 25 frames/s, for a clip that names no times, or none that can be
+LONGEST_MS = 600_000.0  # a cine memory holds a minute; a clip is played in its own time, and others wait for it
+IDENTITY = ("SOPClassUID", "SOPInstanceUID", "SpecificCharacterSet", "PatientID", "StudyInstanceUID")
 
 
 def name_from_uid(uid: str) -> str:
@@ -60,7 +55,6 @@ class Received:
         name: of `name_from_uid`.
         key: patient and study.
         uids: SOP class and SOP instance.
-        rule: without regions.
     """
 
     path: Path
@@ -68,7 +62,6 @@ class Received:
     name: str
     key: ExamKey
     uids: tuple[str, str]
-    rule: Rule
     _times_ms: list[float] = field(default_factory=list)
     _shape: tuple[int, ...] = ()
     _machine: str = ""
@@ -96,67 +89,84 @@ class Received:
             yield pixels
 
     def head(self) -> SpoolHead:
-        """What is kept beside the pixels."""
-        times_ms = tuple(self._times_ms) if len(self._times_ms) > 1 else ()
+        """What is kept beside the pixels.
+
+        Raises:
+            ImageError: the clip is too long.
+        """
         height, width, channels = (*self._shape, 1)[:3]
+        times_ms = _checked_times(self._times_ms)
         return SpoolHead(
             SCHEMA, self.name, self.key.patient, self.key.study, self._machine, height, width, channels, times_ms
         )
 
     def _cut(self) -> Iterator[Frame]:
-        from edge.service.roi import fan_frames
         from edge.sources.dicom import frames_from_header, regions_from_header
 
-        frames = frames_from_header(self.path, self.header)
-        if regions_from_header(self.path, self.header):
-            return frames
-        if self.rule is Rule.REFUSE:
-            raise ImageError("The object names no ultrasound region.", "Send it with regions; see --without-regions.")
-        return fan_frames(frames, None)
+        if not regions_from_header(self.path, self.header):
+            raise ImageError("The object names no ultrasound region.", "Send it with regions (0018,6011).")
+        return frames_from_header(self.path, self.header)
 
 
 @contextlib.contextmanager
-def received_from_bytes(data: bytes | memoryview, rule: Rule) -> Iterator[Received]:
+def received_from_bytes(*parts: bytes | memoryview) -> Iterator[Received]:
     """Open a received object.
 
     Args:
-        data: a DICOM file's bytes, its preamble included.
-        rule: for an object without regions.
+        parts: of a DICOM file, its preamble included, in their order.
 
     Raises:
-        ImageError: not DICOM, no image, no identifier, or a patient or study that is no text.
+        ImageError: not DICOM, no image, no identifier, no study, or too large.
     """
     from edge.sources.dicom import header_from_file
-    from edge.sources.dicom_key import ELEMENTS
 
-    with _memory_path(data) as path:
-        header, uids = header_from_file(path), _uids_from_file(path)
-        key = key_from_texts(*(str(header.get(name) or "") for name in ELEMENTS))
-        if key is None or not all(uids):
-            raise ImageError("The object names no study or no identifier.", "Send it as the standard says.")
-        if _plain(key.patient) != key.patient or _plain(key.study) != key.study:
-            raise ImageError("Patient or study hold a control character.", "Correct them on the scanner.")
-        yield Received(path, header, name_from_uid(uids[1]), key, uids, rule)
+    with _memory_path(parts) as path:
+        header = header_from_file(path)
+        _check_shape((int(header.Rows), int(header.Columns), int(header.get("SamplesPerPixel") or 1)))
+        uids, key = _identity_from_file(path)
+        yield Received(path, header, name_from_uid(uids[1]), key, uids)
 
 
 @contextlib.contextmanager
-def _memory_path(data: bytes | memoryview) -> Iterator[Path]:
+def _memory_path(parts: tuple[bytes | memoryview, ...]) -> Iterator[Path]:
     descriptor = os.memfd_create("vmamba-edge-object")
     try:
         with os.fdopen(descriptor, "wb", closefd=False) as stream:
-            stream.write(data)
+            for part in parts:
+                stream.write(part)
         yield Path(f"/proc/self/fd/{descriptor}")
     finally:
         os.close(descriptor)
 
 
-def _uids_from_file(path: Path) -> tuple[str, str]:
-    """SOP class and instance, which stand first; the file was read before, so that what is damaged was told."""
-    from pydicom.filereader import read_partial
+def _identity_from_file(path: Path) -> tuple[tuple[str, str], ExamKey]:
+    """SOP class and instance, patient and study. A Patient ID that cannot be read for certain is kept as its raw value:
+    no other patient has it, and nobody takes it for a name.
+    """
+    from pydicom import dcmread
 
-    with path.open("rb") as stream:
-        start = read_partial(stream, stop_when=lambda tag, vr, length: tag > SOP_INSTANCE, force=True)
-    return str(start.get("SOPClassUID") or ""), str(start.get("SOPInstanceUID") or "")
+    found = dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(IDENTITY))
+    charsets = charsets_from_dataset(found)
+    sop_class, instance, study = (
+        text_from_bytes(bytes_from_element(found, name), ())
+        for name in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID")
+    )
+    patient = text_from_bytes(bytes_from_element(found, "PatientID"), charsets)
+    key = key_from_texts(patient.text, study.text)
+    if key is None or study.is_flagged or not (sop_class.text and instance.text):
+        raise ImageError("The object names no study or no identifier.", "Send it as the standard says.")
+    return (sop_class.text, instance.text), key
+
+
+def _checked_times(times_ms: list[float]) -> tuple[float, ...]:
+    """Of a clip's frames, growing and finite; empty for a still."""
+    if len(times_ms) < 2:
+        return ()
+    if not all(0 <= now < then < math.inf for now, then in pairwise(times_ms)):
+        times_ms = [index * STEP_MS for index in range(len(times_ms))]
+    if times_ms[-1] > LONGEST_MS:
+        raise ImageError(f"The clip lasts {times_ms[-1] / 1e3:.0f} s.", f"Send at most {LONGEST_MS / 1e3:.0f} s.")
+    return tuple(times_ms)
 
 
 def _is_gray(pixels: NDArray[np.uint8]) -> bool:
@@ -175,7 +185,7 @@ def _gray(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _check_shape(shape: tuple[int, ...]) -> None:
     if max(shape[:2]) > MAX_SIDE_PX or int(np.prod(shape)) > MAX_FRAME_BYTES:
-        raise ImageError("The region is larger than the plane check takes.", f"At most {MAX_SIDE_PX} px a side.")
+        raise ImageError("The picture is larger than the plane check takes.", f"At most {MAX_SIDE_PX} px a side.")
 
 
 def _plain(text: str) -> str:

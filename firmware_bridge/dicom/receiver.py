@@ -12,6 +12,7 @@ C000H not readable or without an ultrasound region, 0111H another object has thi
 from __future__ import annotations
 
 import contextlib
+import struct
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edge.errors import EdgeError, MachineError, UsageError
-from firmware_bridge.dicom.received import Rule, received_from_bytes
+from firmware_bridge.dicom.received import Received, received_from_bytes
 from firmware_bridge.dicom.spool import SameNameError, Spool
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ PLAIN = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")  # little-endian, explicit 
 ASK_S = 3.0  # for the request, which is here already when an association begins
 IDLE_S = 30.0  # of an association; a scanner opens a new one
 OBJECT_BYTES = 128 << 20  # 50 colour or 160 gray frames of 1024x768
-ALL_BYTES = 256 << 20  # each is in memory three times while it is decoded; the unit has 1 GB
+ALL_BYTES = 256 << 20  # those that are decoded are in memory twice; the unit has 1 GB
+DECODED_AT_ONCE = 4  # frames of 4K RGB take some 130 MB each; more threads would wait for two cores anyway
 STOP_S = 3.0
 
 
@@ -56,7 +58,6 @@ class ReceiverSettings:
         ae_title: own title.
         is_own_title_asked: refuse associations that call another title.
         callers: titles that may call; empty: any.
-        rule: for objects without an ultrasound region.
         object_bytes: of one object at most.
     """
 
@@ -65,7 +66,6 @@ class ReceiverSettings:
     ae_title: str = "VMAMBA_EDGE"
     is_own_title_asked: bool = False
     callers: tuple[str, ...] = ()
-    rule: Rule = Rule.REFUSE
     object_bytes: int = OBJECT_BYTES
 
 
@@ -76,26 +76,27 @@ class Reception:
         counts: by what became of them: stored, known, and the refused ones by reason.
     """
 
-    def __init__(self, spool: Spool, rule: Rule, on_object: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        on_object: Callable[[str], None],
+        on_study: Callable[[Received], None] = lambda received: None,
+    ) -> None:
         """Receive into a spool.
 
         Args:
             spool: open.
-            rule: for objects without an ultrasound region.
             on_object: told "stored", "known" or why one was refused, one word each.
+            on_study: shown each object before it is acknowledged; may raise an EdgeError, which refuses it.
         """
         self.counts: Counter[str] = Counter()
-        self._spool, self._rule, self._on_object = spool, rule, on_object
+        self._spool, self._on_object, self._on_study = spool, on_object, on_study
         self._turn = threading.Lock()
+        self._places = threading.BoundedSemaphore(DECODED_AT_ONCE)
 
     def store(self, event: Event) -> int:
         """C-STORE; the status."""
-        from firmware_bridge.dicom.door import free_when_done
-
-        try:
-            word, status = self._stored(event)
-        finally:
-            free_when_done(event.assoc)
+        word, status = self._stored(event)
         with self._turn:
             self.counts[word] += 1
         self._on_object(word)
@@ -103,20 +104,33 @@ class Reception:
 
     def _stored(self, event: Event) -> tuple[str, int]:
         request: Any = event.request
+        asked = (str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID))
         try:
-            with received_from_bytes(event.encoded_dataset(), self._rule) as received:
-                if received.uids != (str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)):
+            parts = (file_start(str(event.context.transfer_syntax)), request.DataSet.getbuffer())
+            with self._places, received_from_bytes(*parts) as received:
+                if received.uids != asked or asked[0] != event.context.abstract_syntax:
                     return "mismatch", MISMATCH
-                is_new = self._spool.put(received.frames(), received.head, received.name)
+                self._on_study(received)
+                is_new = self._spool.put(received.frames(), received.head)
         except SameNameError:
             return "same_name", SAME_NAME
-        except MachineError:
+        except (MachineError, MemoryError, OSError):
             return "full", FULL
         except EdgeError:
             return "unreadable", UNREADABLE
         except Exception:  # noqa: BLE001  # whatever a stranger's bytes do to a decoder; the scanner keeps the object
             return "failed", UNREADABLE
         return ("stored" if is_new else "known"), SUCCESS
+
+
+def file_start(syntax: str) -> bytes:
+    """Preamble and the meta information that a reader of the dataset needs: its transfer syntax.
+
+    Source: PS3.10 section 7.1.
+    """
+    uid = syntax.encode("ascii") + b"\0" * (len(syntax) % 2)
+    element = struct.pack("<HH2sH", 0x0002, 0x0010, b"UI", len(uid)) + uid
+    return bytes(128) + b"DICM" + struct.pack("<HH2sHI", 0x0002, 0x0000, b"UL", 4, len(element)) + element
 
 
 def transfer_syntaxes() -> tuple[str, ...]:
@@ -147,11 +161,13 @@ def open_receiver(settings: ReceiverSettings, reception: Reception, tls: ssl.SSL
     """
     from pynetdicom import evt
 
-    from firmware_bridge.dicom.door import Budget, Door
+    from firmware_bridge.dicom.door import Budget, Door, note_answered, note_asked
 
     handlers: list[EventHandlerType] = [
         (evt.EVT_C_STORE, reception.store),
-        (evt.EVT_C_ECHO, _echoed),
+        (evt.EVT_C_ECHO, lambda event: SUCCESS),
+        (evt.EVT_DIMSE_RECV, note_asked),
+        (evt.EVT_DIMSE_SENT, note_answered),
     ]
     entity = _entity(settings)
     budget = Budget(settings.object_bytes, max(ALL_BYTES, settings.object_bytes))
@@ -170,13 +186,6 @@ def open_receiver(settings: ReceiverSettings, reception: Reception, tls: ssl.SSL
             door.shutdown()
             thread.join()
             _end_associations(door)
-
-
-def _echoed(event: Event) -> int:
-    from firmware_bridge.dicom.door import free_when_done
-
-    free_when_done(event.assoc)
-    return SUCCESS
 
 
 def _entity(settings: ReceiverSettings) -> AE:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from firmware_bridge.dicom.worklist import PeerAddress
+from firmware_bridge.dicom.worklist import PeerAddress, check_reached
 
 if TYPE_CHECKING:
     import ssl
@@ -32,7 +32,15 @@ STILL, CLIP = "1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.3.1"
 EXPLICIT, JPEG = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.50"
 BANNER_PX = 32
 FRAME_MS = 40.0
-LOST = "none"  # no status: the connection broke
+LOST, REFUSED = "none", "refused"  # no status: the connection broke, or there was none
+MEANINGS = {
+    LOST: "the connection broke",
+    REFUSED: "the association was refused",
+    "0111": "another picture has this identifier",
+    "A700": "the other side has no room",
+    "A900": "the object is not what its request says",
+    "C000": "it cannot be read there, or names no ultrasound region",
+}  # PS3.4 table B.2-1, PS3.7 annex C
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ class PushFigures:
     Attributes:
         sent: objects.
         accepted: of them, with status 0000H.
-        statuses: how often each other status, hexadecimal; "none" where the connection broke.
+        statuses: how often each other status, hexadecimal or of MEANINGS.
         seconds: of all.
         objects_per_s: accepted ones.
     """
@@ -142,7 +150,11 @@ def push(
         ae_title: own title.
         associations: how many.
         tls: of a client; None: plain.
+
+    Raises:
+        PeerError: nobody listens there.
     """
+    check_reached(peer)
     statuses: list[str] = []
     start_s = time.monotonic()
     threads = [
@@ -172,6 +184,9 @@ def _push(
     assoc = entity.associate(
         peer.host, peer.port, ae_title=peer.ae_title, tls_args=None if tls is None else (tls, peer.host)
     )
+    if assoc.is_rejected:
+        statuses.extend([REFUSED] * len(objects))
+        return
     for sent in objects:
         try:
             status = assoc.send_c_store(sent).get("Status") if assoc.is_established else None

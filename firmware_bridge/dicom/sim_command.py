@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -22,7 +22,7 @@ TITLE = Annotated[str, typer.Option(help="Own AE title.")]
 PATIENT = Annotated[str, typer.Option(help="Patient ID; made up where it is not given.")]
 NAME = Annotated[str, typer.Option(help="Patient's name, FAMILY^GIVEN.")]
 COUNT = Annotated[Optional[int], typer.Option(min=1, help="Pictures; the folder comes again as often as needed.")]
-FRAMES = Annotated[int, typer.Option(min=1, help="Pictures an object; more than 1: clips of pictures of one size.")]
+FRAMES = Annotated[int, typer.Option(min=1, help="Pictures an object; more than 1: clips, scaled to their first.")]
 ASSOCIATIONS = Annotated[int, typer.Option(min=1, max=64, help="At once.")]
 JPEG = Annotated[bool, typer.Option("--jpeg", help="Compress as JPEG baseline.")]
 SEED = Annotated[int, typer.Option(help="Of the identifiers: the same seed sends the same objects again.")]
@@ -63,16 +63,26 @@ def scanner(
     if as_json:
         show_json({"schema": SCHEMA, **json_from_record(figures)})
     else:
-        told = json_from_record(figures)
+        told = {**json_from_record(figures), "statuses": _told(figures.statuses) or "-"}
         show_table(pairs_table((key.replace("_", " "), str(value)) for key, value in told.items()))
-    if figures.accepted < figures.sent:
+    if missing := figures.sent - figures.accepted:
         raise PeerError(
-            f"{figures.sent - figures.accepted} of {figures.sent} objects were not accepted.",
-            "Look at the other side's log; send them again.",
+            f"{missing} of {figures.sent} objects were not accepted: {_told(figures.statuses)}.",
+            "Check the AE title (--to HOST:PORT:AE) and TLS, look at the other side's log, and send them again.",
         )
 
 
+def _told(statuses: Mapping[str, int]) -> str:
+    """Each status with what it means."""
+    from firmware_bridge.dicom.scanner import MEANINGS
+
+    return ", ".join(f"{count} x {MEANINGS.get(status, status)}" for status, count in statuses.items())
+
+
 def _objects(folder: Path, who: Pretended, count: int | None, frames: int) -> Iterator[Any]:
+    import numpy as np
+    from PIL import Image
+
     from edge.preprocess import gray_from_frame
     from edge.sources.images import files_from_path, load_image
     from firmware_bridge.dicom.scanner import object_from_pictures
@@ -81,4 +91,6 @@ def _objects(folder: Path, who: Pretended, count: int | None, frames: int) -> It
     chosen = list(files) if count is None else list(islice(cycle(files), count))
     for number, first in enumerate(range(0, len(chosen), frames)):
         pictures = [gray_from_frame(load_image(file)) for file in chosen[first : first + frames]]
-        yield object_from_pictures(pictures, who, number)
+        size = pictures[0].shape[::-1]
+        scaled = [np.asarray(Image.fromarray(picture).resize(size)) for picture in pictures]
+        yield object_from_pictures(scaled, who, number)

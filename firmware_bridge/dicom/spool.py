@@ -2,12 +2,13 @@
 
 ::
 
-    receiver --put--> 00000042-dicom-....spool --claim--> forwarder --settle--> settled.log, then the file goes
-                      temporary name, fsync, rename, fsync of the folder: before success is told
+    receiver --put--> 00000042.spool --claim--> forwarder --settle--> settled.log, then the file goes
+                      a name that is durable already, content, mark, sync: before success is told
 
 In: frames that hold nothing but the ultrasound region. Kept of a settled object: its name (a digest of its identifier),
 the digest of its content, and what became of it, so that a scanner that sends it again is told success and nothing is
-judged twice. A crash between log and removal leaves a file that the log names: it is removed at the next start.
+judged twice. A crash between log and removal leaves a file that the log names: it is removed at the next start. A file
+without its mark was never acknowledged, and is removed as well.
 """
 
 from __future__ import annotations
@@ -19,22 +20,21 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from edge.errors import ImageError, MachineError, UsageError
 from firmware_bridge.dicom.settled_log import SettledLog
-from firmware_bridge.dicom.spool_file import SpoolHead, SpoolWriter, head_from_file
+from firmware_bridge.dicom.spool_file import SpoolHead, SpoolWriter, head_from_file, is_unfinished, mark
+from firmware_bridge.dicom.spool_slots import END, Slots
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-END = ".spool"
-PART = ".part"
 BAD = ".damaged"
 FLOOR_BYTES = 64 << 20  # what the exam store wants free as well
 MAX_BYTES = 4 << 30  # 2,000 colour stills of 1024x768 while the plane check is away
@@ -80,9 +80,11 @@ class Spool:
         self._folder, self._max_bytes, self._free_bytes = folder, max_bytes, free_bytes
         self._changed = threading.Condition()
         self._entries: dict[str, SpoolEntry] = {}  # oldest first
+        self._coming: set[str] = set()  # names whose file is not durable yet
+        self._bytes = 0  # of all that waits or is being written
         self._claimed: set[str] = set()
         self._held: set[str] = set()
-        self._number = 0
+        self._slots = Slots(folder, 0)
         self._damaged = 0
         self._log = SettledLog(folder / "settled.log")
         self._lock = -1
@@ -110,16 +112,16 @@ class Spool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._slots.close()
         self._log.close()
         os.close(self._lock)
 
-    def put(self, frames: Iterable[NDArray[np.uint8]], head: Callable[[], SpoolHead], name: str) -> bool:
+    def put(self, frames: Iterable[NDArray[np.uint8]], head: Callable[[], SpoolHead]) -> bool:
         """Keep an object; on return it is durable.
 
         Args:
             frames: decoded while they are written.
             head: made when all frames were read.
-            name: of the head.
 
         Returns:
             Whether it is new; False: the same object is here, or was settled already.
@@ -128,19 +130,20 @@ class Spool:
             SameNameError: another object has this name.
             MachineError: the disk or the spool is full, or failed; nothing is left behind.
         """
-        self._check_room()
-        part = self._folder / f"{name}-{threading.get_ident()}{PART}"
         try:
-            digest, made = _written(part, frames, head)
-            with self._changed:
-                is_new = not self._is_known(name, digest)
-                if is_new:
-                    self._publish(part, digest, made)
+            path = self._slots.take()
+            try:
+                with path.open("r+b") as stream, contextlib.closing(self._within_room(frames)) as counted:
+                    digest, made = _written(stream, counted, head)
+                    is_new = self._is_entered(path, stream, digest, made)
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+            if not is_new:
+                path.unlink(missing_ok=True)
             return is_new
         except OSError as error:
             raise _failed(error) from error
-        finally:
-            part.unlink(missing_ok=True)
 
     def claim(self, wait_s: float, stills_only: bool = False) -> SpoolEntry | None:
         """The oldest object that nobody has in hand, or None if there is none within `wait_s` seconds."""
@@ -176,7 +179,8 @@ class Spool:
                 entry.path.unlink(missing_ok=True)
             except OSError as error:
                 raise _failed(error) from error
-            self._entries.pop(name, None)
+            if self._entries.pop(name, None) is not None:
+                self._bytes -= entry.size_bytes
             self._claimed.discard(name)
             self._held.discard(name)
 
@@ -197,11 +201,21 @@ class Spool:
         free = (entry for name, entry in self._entries.items() if name not in busy)
         return next((entry for entry in free if entry.head.is_still or not stills_only), None)
 
-    def _check_room(self) -> None:
-        with self._changed:
-            waiting_bytes = sum(entry.size_bytes for entry in self._entries.values())
-        if waiting_bytes > self._max_bytes or self._free_bytes(self._folder) < FLOOR_BYTES:
-            raise MachineError("The spool is full.", "Start the plane check, or free some space.")
+    def _within_room(self, frames: Iterable[NDArray[np.uint8]]) -> Generator[NDArray[np.uint8], None, None]:
+        """The frames, each asked for its room before it is written: a small object may unpack to a whole disk."""
+        taken_bytes = 0
+        try:
+            for pixels in frames:
+                taken_bytes += pixels.nbytes
+                with self._changed:
+                    self._bytes += pixels.nbytes
+                    is_full = self._bytes > self._max_bytes
+                if is_full or self._free_bytes(self._folder) < FLOOR_BYTES:
+                    raise MachineError("The spool is full.", "Start the plane check, or free some space.")
+                yield pixels
+        finally:
+            with self._changed:
+                self._bytes -= taken_bytes
 
     def _is_known(self, name: str, digest: str) -> bool:
         entry = self._entries.get(name)
@@ -210,52 +224,60 @@ class Spool:
             raise SameNameError("Another picture has this SOP Instance UID.", "Give every picture an identifier.")
         return known is not None
 
-    def _publish(self, part: Path, digest: str, head: SpoolHead) -> None:
-        self._number += 1
-        path = self._folder / f"{self._number:08d}-{head.name}{END}"
-        size_bytes = part.stat().st_size
-        part.replace(path)
-        _sync_folder(self._folder)
-        self._entries[head.name] = SpoolEntry(path, head, digest, size_bytes)
-        self._changed.notify()
+    def _is_entered(self, path: Path, stream: IO[bytes], digest: str, head: SpoolHead) -> bool:
+        """Make a written file durable, once; whoever brings the same one meanwhile waits until it is."""
+        with self._changed:
+            while head.name in self._coming:
+                self._changed.wait()
+            if self._is_known(head.name, digest):
+                return False
+            self._coming.add(head.name)
+        entry = None
+        try:
+            mark(stream)
+            os.fsync(stream.fileno())  # outside the lock: the file system syncs those of all associations at once
+            entry = SpoolEntry(path, head, digest, stream.tell())
+        finally:
+            with self._changed:
+                self._coming.discard(head.name)
+                if entry is not None:
+                    self._keep(entry)
+                self._changed.notify_all()
+        return True
+
+    def _keep(self, entry: SpoolEntry) -> None:
+        self._entries[entry.head.name] = entry
+        self._bytes += entry.size_bytes
 
     def _load(self) -> None:
-        for part in self._folder.glob(f"*{PART}"):
-            part.unlink()
+        number = 0
         for path in sorted(self._folder.glob(f"*{END}")):
+            with contextlib.suppress(ValueError):
+                number = max(number, int(path.stem))
             try:
                 head, digest = head_from_file(path)
             except ImageError:
-                self._damaged += 1
-                path.rename(path.with_suffix(BAD))
+                if is_unfinished(path):
+                    path.unlink()
+                else:
+                    self._damaged += 1
+                    path.rename(path.with_suffix(BAD))
                 continue
-            if self._log.digest(head.name) == digest:
+            if self._log.digest(head.name) == digest or head.name in self._entries:
                 path.unlink()
             else:
-                self._entries[head.name] = SpoolEntry(path, head, digest, path.stat().st_size)
-            with contextlib.suppress(ValueError):
-                self._number = max(self._number, int(path.name[:8]))
+                self._keep(SpoolEntry(path, head, digest, path.stat().st_size))
+        self._slots = Slots(self._folder, number)
 
 
-def _written(part: Path, frames: Iterable[NDArray[np.uint8]], head: Callable[[], SpoolHead]) -> tuple[str, SpoolHead]:
-    descriptor = os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        writer = SpoolWriter(stream)
-        for pixels in frames:
-            writer.add(pixels)
-        made = head()
-        digest = writer.finish(made)
-        stream.flush()
-        os.fsync(stream.fileno())
-    return digest, made
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _written(
+    stream: IO[bytes], frames: Iterable[NDArray[np.uint8]], head: Callable[[], SpoolHead]
+) -> tuple[str, SpoolHead]:
+    writer = SpoolWriter(stream)
+    for pixels in frames:
+        writer.add(pixels)
+    made = head()
+    return writer.finish(made), made
 
 
 def _failed(error: OSError) -> MachineError:

@@ -2,10 +2,11 @@
 
 ::
 
-    pixels of every frame | head as canonical JSON | its length, 4 bytes, big-endian | SHA-256 of all before, 32 bytes
+    mark, 8 bytes | pixels of every frame | head as canonical JSON | its length, 4 bytes, big-endian | SHA-256, 32 bytes
 
-The head stands behind the pixels, so that a clip is written frame by frame. No clock is in it: the same object makes
-the same bytes, so its digest tells a repetition from another picture under the same identifier.
+The mark is written last: a file without it is not finished. The digest is of all that stands between the two. The head
+stands behind the pixels, so that a clip is written frame by frame. No clock is in it: the same object makes the same
+bytes, so its digest tells a repetition from another picture under the same identifier.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SCHEMA = 1
+MARK = b"edgespl\n"
 LENGTH = struct.Struct(">I")
 DIGEST_BYTES = 32
 MAX_HEAD_BYTES = 8 << 20  # 100,000 times of a clip, some 20 characters each
@@ -90,6 +92,7 @@ class SpoolWriter:
     def __init__(self, stream: IO[bytes]) -> None:
         """Begin at the stream's start."""
         self._stream, self._hash = stream, hashlib.sha256()
+        stream.write(bytes(len(MARK)))
 
     def add(self, pixels: NDArray[np.uint8]) -> None:
         """Write one frame.
@@ -112,6 +115,20 @@ class SpoolWriter:
         self._stream.write(data)
 
 
+def mark(stream: IO[bytes]) -> None:
+    """Say that a file is finished; it stands at its end again, and nothing is left in a buffer."""
+    stream.flush()
+    stream.seek(0)
+    stream.write(MARK)
+    stream.seek(0, 2)
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether nobody marked a file."""
+    with path.open("rb") as stream:
+        return not any(stream.read(len(MARK)))
+
+
 def head_from_file(path: Path) -> tuple[SpoolHead, str]:
     """Head and digest of a file, all of it checked.
 
@@ -124,18 +141,20 @@ def head_from_file(path: Path) -> tuple[SpoolHead, str]:
         body = size - DIGEST_BYTES
         stream.seek(max(0, body - LENGTH.size))
         tail = stream.read()
-        if body < LENGTH.size or len(tail) != LENGTH.size + DIGEST_BYTES:
+        if body < len(MARK) + LENGTH.size or len(tail) != LENGTH.size + DIGEST_BYTES:
             raise _damaged("it is too short")
         (length,) = LENGTH.unpack(tail[: LENGTH.size])
         start = body - LENGTH.size - length
-        if length > MAX_HEAD_BYTES or start < 0:
+        if length > MAX_HEAD_BYTES or start < len(MARK):
             raise _damaged("its head is too long")
         stream.seek(start)
         head = _head_from_bytes(stream.read(length))
-        if start != head.frame_bytes * head.frames:
+        if start != len(MARK) + head.frame_bytes * head.frames:
             raise _damaged("its pixels are not as many as its head says")
         stream.seek(0)
-        if _digest(stream, body) != tail[LENGTH.size :]:
+        if stream.read(len(MARK)) != MARK:
+            raise _damaged("it is not marked as finished")
+        if _digest(stream, body - len(MARK)) != tail[LENGTH.size :]:
             raise _damaged("its digest is another one")
     return head, tail[LENGTH.size :].hex()
 
@@ -148,12 +167,17 @@ def frames_from_file(path: Path, head: SpoolHead) -> Iterator[NDArray[np.uint8]]
         head: of `head_from_file`.
 
     Raises:
+        ImageError: it is shorter than it was.
         OSError: it cannot be read.
     """
     shape = (head.height, head.width) if head.channels == 1 else (head.height, head.width, 3)
     with path.open("rb") as stream:
+        stream.seek(len(MARK))
         for _ in range(head.frames):
-            yield np.frombuffer(stream.read(head.frame_bytes), np.uint8).reshape(shape)
+            data = stream.read(head.frame_bytes)
+            if len(data) != head.frame_bytes:
+                raise _damaged("it is too short")
+            yield np.frombuffer(data, np.uint8).reshape(shape)
 
 
 def _head_from_bytes(data: bytes) -> SpoolHead:

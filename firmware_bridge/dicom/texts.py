@@ -18,6 +18,10 @@ import unicodedata
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 ASCII = ("", "ISO_IR 6", "ISO 2022 IR 6")  # the default repertoire: nothing above 7EH
 ESCAPE = 0x1B
@@ -55,6 +59,26 @@ def text_from_bytes(raw: bytes, charsets: Sequence[str]) -> Text:
     if not text or any(unicodedata.category(letter) in ("Cc", "Cs", "Co", "Cn") for letter in text) or "\ufffd" in text:
         return Text(_raw(bare), True)
     return Text(text, False)
+
+
+def bytes_from_element(dataset: Dataset, name: str) -> bytes:
+    """A value as it came; empty where there is none.
+
+    Args:
+        dataset: whose texts nobody has decoded yet.
+        name: keyword of the element.
+    """
+    from pydicom.tag import Tag
+
+    element: Any = dataset.get_item(Tag(name)) if name in dataset else None
+    value = getattr(element, "value", None)
+    return value if isinstance(value, bytes) else str(value or "").encode("ascii", "backslashreplace")
+
+
+def charsets_from_dataset(dataset: Dataset) -> tuple[str, ...]:
+    """Values of Specific Character Set (0008,0005), as they were declared; empty: they were not."""
+    declared = dataset.get("SpecificCharacterSet") or ()
+    return (declared,) if isinstance(declared, str) else tuple(str(charset) for charset in declared)
 
 
 def person_from_text(name: str) -> str:

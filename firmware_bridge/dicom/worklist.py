@@ -11,13 +11,20 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edge.errors import InputError, PeerError, UsageError
 from edge.exam_keys import MAX_KEY_LENGTH
-from firmware_bridge.dicom.texts import Text, person_from_text, text_from_bytes
+from firmware_bridge.dicom.texts import (
+    Text,
+    bytes_from_element,
+    charsets_from_dataset,
+    person_from_text,
+    text_from_bytes,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -27,7 +34,8 @@ if TYPE_CHECKING:
 FIND = "1.2.840.10008.5.1.4.31"  # Modality Worklist Information Model - FIND
 PENDING = (0xFF00, 0xFF01)
 MAX_ENTRIES = 500  # a room has some 40 a day; more is a query without a date
-PATIENCE_S = 10.0
+PATIENCE_S = 10.0  # for each answer
+LONGEST_S = 60.0  # for all of them
 ADDRESS = re.compile(r"(?P<host>[^:\s]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})(:(?P<title>[^\\\x00-\x1f]{1,16}))?")
 
 
@@ -98,6 +106,19 @@ def peer_from_text(text: str) -> PeerAddress:
     return PeerAddress(found["host"].strip("[]"), int(found["port"]), (found["title"] or "ANY-SCP").strip())
 
 
+def check_reached(peer: PeerAddress) -> None:
+    """pynetdicom 3.0.4 leaves a socket open where nobody listens.
+
+    Raises:
+        PeerError: nobody does.
+    """
+    try:
+        socket.create_connection((peer.host, peer.port), PATIENCE_S).close()
+    except OSError as error:
+        cause = f"Nobody answers at {peer.host}:{peer.port}."
+        raise PeerError(cause, "Check address and port, and that the other side runs.") from error
+
+
 def load_worklist(
     peer: PeerAddress, question: Question, ae_title: str, tls: ssl.SSLContext | None
 ) -> tuple[WorklistEntry, ...]:
@@ -119,36 +140,38 @@ def load_worklist(
     entity = AE(ae_title)
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = entity.connection_timeout = PATIENCE_S
     entity.add_requested_context(FIND)
-    _check_reached(peer)
+    check_reached(peer)
     assoc = entity.associate(
         peer.host, peer.port, ae_title=peer.ae_title, tls_args=None if tls is None else (tls, peer.host)
     )
     if not assoc.is_established:
         raise PeerError("The worklist server does not answer, or refuses.", "Check address, AE titles and TLS.")
     try:
-        return tuple(_entries(assoc.send_c_find(_identifier(question), FIND)))
-    finally:
-        assoc.release()
+        found = tuple(_entries(assoc.send_c_find(_identifier(question), FIND), time.monotonic))
+    except BaseException:
+        assoc.abort()  # it may have more to say
+        raise
+    assoc.release()
+    return found
 
 
 def entry_from_dataset(answer: Dataset) -> WorklistEntry:
     """Read an answer whose texts nobody has decoded yet."""
-    declared = answer.get("SpecificCharacterSet") or ()
-    charsets = (declared,) if isinstance(declared, str) else tuple(str(charset) for charset in declared)
+    charsets = charsets_from_dataset(answer)
     steps = answer.get("ScheduledProcedureStepSequence") or ()
     step = steps[0] if steps else None
-    name = text_from_bytes(_bytes(answer, "PatientName"), charsets)
+    name = text_from_bytes(bytes_from_element(answer, "PatientName"), charsets)
     return WorklistEntry(
-        patient=text_from_bytes(_bytes(answer, "PatientID"), charsets),
+        patient=text_from_bytes(bytes_from_element(answer, "PatientID"), charsets),
         name=name,
         person=name.text if name.is_flagged else person_from_text(name.text),
         study=_plain(answer, "StudyInstanceUID"),
-        accession=text_from_bytes(_bytes(answer, "AccessionNumber"), charsets),
+        accession=text_from_bytes(bytes_from_element(answer, "AccessionNumber"), charsets),
         birth_date=_plain(answer, "PatientBirthDate"),
         date=_plain(step, "ScheduledProcedureStepStartDate"),
         time=_plain(step, "ScheduledProcedureStepStartTime"),
         modality=_plain(step, "Modality"),
-        description=text_from_bytes(_bytes(answer, "RequestedProcedureDescription"), charsets),
+        description=text_from_bytes(bytes_from_element(answer, "RequestedProcedureDescription"), charsets),
         charsets=charsets,
     )
 
@@ -166,29 +189,30 @@ def opening_from_entry(entry: WorklistEntry) -> dict[str, object]:
     return {"by": "", "patient": entry.patient.text, "study": entry.study, "fetuses": 1}
 
 
-def _entries(answers: Iterator[tuple[Dataset, Dataset | None]]) -> Iterator[WorklistEntry]:
-    status = None
+def _entries(answers: Iterator[tuple[Dataset, Dataset | None]], clock: Callable[[], float]) -> Iterator[WorklistEntry]:
+    status, end_s = None, clock() + LONGEST_S
     for number, (state, answer) in enumerate(answers):
         status = state.get("Status")
-        if status in PENDING and answer is not None:
-            if number >= MAX_ENTRIES:
-                raise InputError(f"The worklist has more than {MAX_ENTRIES} entries.", "Ask for one day.")
-            yield entry_from_dataset(answer)
+        if status not in PENDING:
+            continue
+        if number >= MAX_ENTRIES:
+            raise InputError(f"The worklist has more than {MAX_ENTRIES} entries.", "Ask for one day.")
+        if clock() > end_s:
+            raise PeerError(f"The worklist is not complete after {LONGEST_S:.0f} s.", "Ask for one day.")
+        yield _entry(answer)
     if status != 0:  # an empty status is a broken connection
         told = "nothing" if status is None else f"status {status:04X}H"
         raise PeerError(f"The worklist server ended with {told}.", "Try again; look at the server.")
 
 
-def _check_reached(peer: PeerAddress) -> None:
-    """pynetdicom 3.0.4 leaves a socket open where nobody listens.
-
-    Raises:
-        PeerError: nobody does.
-    """
+def _entry(answer: Dataset | None) -> WorklistEntry:
+    """An answer that cannot be read is none to leave out: half a list is none."""
     try:
-        socket.create_connection((peer.host, peer.port), PATIENCE_S).close()
-    except OSError as error:
-        raise PeerError("The worklist server does not answer.", "Check its address and that it runs.") from error
+        if answer is None:
+            raise ValueError("pynetdicom could not decode it")
+        return entry_from_dataset(answer)
+    except Exception as error:  # whatever a stranger's bytes do to a decoder
+        raise PeerError("An entry of the worklist cannot be read.", "Look at the worklist server.") from error
 
 
 def _identifier(question: Question) -> Dataset:
@@ -208,17 +232,8 @@ def _identifier(question: Question) -> Dataset:
     return asked
 
 
-def _bytes(answer: Dataset, name: str) -> bytes:
-    """A value as it came."""
-    from pydicom.tag import Tag
-
-    element: Any = answer.get_item(Tag(name)) if name in answer else None
-    value = getattr(element, "value", None)
-    return value if isinstance(value, bytes) else str(value or "").encode("ascii", "backslashreplace")
-
-
 def _plain(answer: Dataset | None, name: str) -> str:
     """A value of ASCII alone: a date, a code, a UID."""
-    raw = _bytes(answer, name) if answer is not None else b""
+    raw = bytes_from_element(answer, name) if answer is not None else b""
     found = text_from_bytes(raw, ())
     return "" if found.is_flagged or len(found.text) > MAX_KEY_LENGTH else found.text

@@ -15,6 +15,10 @@ from typing import Any
 from edge.cpu import load_cpu
 from tests.bench import (
     accuracy,
+    cart_link,
+    dicom_receive,
+    dicom_send,
+    igtl_stream,
     kernels,
     latency,
     masking,
@@ -30,10 +34,15 @@ from tests.bench import (
     startup,
     store,
     training_step,
+    video_stream,
 )
 
 PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "accuracy": accuracy.measured,
+    "cart_link": cart_link.measured,
+    "dicom_receive": dicom_receive.measured,
+    "dicom_send": dicom_send.measured,
+    "igtl_stream": igtl_stream.measured,
     "masking": masking.measured,
     "parity": parity.measured,
     "phantom": phantom.measured,
@@ -49,6 +58,7 @@ PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "shapes": shapes.measured,
     "store": store.measured,
     "training_step": training_step.measured,
+    "video_stream": video_stream.measured,
 }
 
 

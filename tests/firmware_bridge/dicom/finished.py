@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pydicom import Dataset
+
+from edge.exam_vault import Vault
 from edge.reports.gather import Report, report_from_store
+from firmware_bridge.dicom.images import images_from_report
+from firmware_bridge.dicom.outbox import Outbox, open_outbox
 from firmware_bridge.dicom.outbox_schema import Parcel
 from firmware_bridge.dicom.outbox_study import StudyFacts, facts_from_document
+from firmware_bridge.dicom.sr import sr_from_document
 from tests.conftest import absent
 from tests.edge.reports.exams import stored
 from tests.edge.stored import opened
 
 CHINESE = "Wang^Xiaodong=王^小东"
+VAULT = Vault(b"k" * 32)
 
 
 def finished(folder: Path, **options: Any) -> Report:
@@ -27,6 +35,17 @@ def finished(folder: Path, **options: Any) -> Report:
 def named(report: Report, **changes: Any) -> StudyFacts:
     """The exam's patient with a Chinese name."""
     return replace(facts_from_document(report.document), **{"name": CHINESE, **changes})
+
+
+def sr_of(report: Report, facts: StudyFacts | None = None) -> Dataset:
+    """The structured report of a stored exam, of a patient with a Chinese name where no other is given."""
+    facts = facts or named(report)
+    return sr_from_document(report.document, facts, images_from_report(report, facts))
+
+
+def outbox_at(path: Path, **options: Any) -> AbstractContextManager[Outbox]:
+    """The outbox of a test."""
+    return open_outbox(path, VAULT, **options)
 
 
 def made_up(number: int, size: int = 2000) -> Parcel:

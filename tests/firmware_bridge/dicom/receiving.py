@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.errors import ImageError
+from firmware_bridge.dicom.received import name_from_uid
 from firmware_bridge.dicom.scanner import Pretended, object_from_pictures
+from firmware_bridge.dicom.spool_file import SpoolHead, head_from_file
 from tests.conftest import absent
 
 WAIT_S = 20.0
@@ -88,7 +91,7 @@ class Receiving:
 
     def push(self, files: Sequence[Path], *options: object, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
         """What `storescu` said."""
-        return ran(tool("storescu"), "-d", *options, "127.0.0.1", self.port, *files, seconds=seconds)
+        return ran(tool("storescu"), *options, "127.0.0.1", self.port, *files, seconds=seconds)
 
     def echo(self, *options: object) -> tuple[int, float]:
         """Exit code and seconds of `echoscu`."""
@@ -97,8 +100,26 @@ class Receiving:
         return code, time.monotonic() - start_s
 
     def waiting(self) -> list[Path]:
-        """Files of the spool."""
-        return sorted(self.spool.glob("*.spool"))
+        """Files of the spool that hold an object; one that is being written may be among them."""
+        found = []
+        for path in sorted(self.spool.glob("*.spool")):
+            with suppress(FileNotFoundError):  # it was handed on
+                if path.stat().st_size:
+                    found.append(path)
+        return found
+
+    def heads(self, objects: Sequence[Any]) -> list[SpoolHead]:
+        """Of those of the objects that wait, in their order."""
+        return self.heads_of([name_from_uid(made.SOPInstanceUID) for made in objects])
+
+    def heads_of(self, names: Sequence[str]) -> list[SpoolHead]:
+        """The same by their names."""
+        found = {}
+        for path in self.waiting():
+            with suppress(ImageError, OSError):  # it is being written, or was handed on
+                head = head_from_file(path)[0]
+                found[head.name] = head
+        return [found[name] for name in names if name in found]
 
     def settled(self) -> list[str]:
         """What became of the objects that left the spool."""
@@ -123,10 +144,17 @@ class Receiving:
 
 
 @contextmanager
-def receiving(folder: Path, socket: Path, *options: object, patience_s: float = WAIT_S) -> Iterator[Receiving]:
-    """Start `edge bridge dicom` on a free port; spool in `folder`."""
+def receiving(folder: Path, socket: Path, *options: object, wrapper: Sequence[str] = ()) -> Iterator[Receiving]:
+    """Start `edge bridge dicom` on a free port.
+
+    Args:
+        folder: of the spool.
+        socket: of the plane check.
+        options: of the command.
+        wrapper: a command that starts it.
+    """
     arguments = ("--socket", socket, "--port", 0, "--spool", folder, *options, "--json")
-    command = [sys.executable, "-c", BRIDGE, *(str(argument) for argument in arguments)]
+    command = [*wrapper, sys.executable, "-c", BRIDGE, *(str(argument) for argument in arguments)]
     log = folder.with_name(f"{folder.name}.log")
     with log.open("w") as stream:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stream, text=True, env={**os.environ})
@@ -137,4 +165,4 @@ def receiving(folder: Path, socket: Path, *options: object, patience_s: float = 
         yield Receiving(process, json.loads(line)["port"], folder, log)
     finally:
         process.kill()
-        process.communicate(timeout=patience_s)
+        process.communicate(timeout=WAIT_S)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Iterator
@@ -12,32 +11,25 @@ from pathlib import Path
 from socketserver import ThreadingUnixStreamServer
 
 from edge.errors import EdgeError
-from edge.exam_replay import stored_exam
-from edge.reports.gather import report_from_store
-from edge.reports.schema_json import bytes_from_document
+from edge.service.exam_reports import ExamReports
 from edge.store_reader import open_reader
 
 REPORT = re.compile(r"/api/exams/([^/]+)/report\.json")
 STORED = re.compile(r"/api/exams/([^/]+)/stored/([0-9]+)\.jpg")
 
 
-def answer(store: Path, address: str) -> bytes:
+def answer(reports: ExamReports, address: str) -> bytes:
     """What the service answers.
 
     Raises:
         EdgeError: there is no such exam or picture.
     """
-    with open_reader(store) as reader:
-        if address == "/api/exams":
-            marks = []
-            for one in reader.exams():
-                ended = stored_exam(reader, one.exam).exam.phase == "ended"
-                marks.append({"exam": one.exam, "events": one.events, "is_ended": ended})
-            return json.dumps({"exams": marks}).encode()
-        if found := REPORT.fullmatch(address):
-            return bytes_from_document(report_from_store(reader, found[1]).document)
-        if found := STORED.fullmatch(address):
-            return reader.jpeg(found[1], int(found[2]))
+    if address == "/api/exams":
+        return reports.exams()
+    if found := REPORT.fullmatch(address):
+        return reports.report(found[1])
+    if found := STORED.fullmatch(address):
+        return reports.stored(found[1], int(found[2]))
     raise AssertionError(address)
 
 
@@ -48,7 +40,7 @@ def report_service(store: Path, path: Path) -> Iterator[None]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             try:
-                status, body = 200, answer(store, self.path)
+                status, body = 200, answer(reports, self.path)
             except EdgeError:
                 status, body = 404, b"{}"
             self.send_response(status)
@@ -62,7 +54,8 @@ def report_service(store: Path, path: Path) -> Iterator[None]:
         def address_string(self) -> str:
             return "socket"
 
-    with ThreadingUnixStreamServer(str(path), Handler) as server:
+    with open_reader(store) as reader, ThreadingUnixStreamServer(str(path), Handler) as server:
+        reports = ExamReports(reader)
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:

@@ -14,11 +14,14 @@ import pytest
 from edge.keyring import Keyring
 from edge.store import store_path
 from edge.store_reader import open_reader
+from firmware_bridge.dicom.forwarder import Forwarder
 from firmware_bridge.dicom.received import name_from_uid
 from firmware_bridge.dicom.scanner import Pretended, object_from_pictures
+from firmware_bridge.dicom.spool import Spool
 from tests.edge.conftest import Maker
 from tests.edge.serving import Serving, bands_bundle, serving
 from tests.firmware_bridge.dicom.receiving import files_of_objects, receiving
+from tests.firmware_bridge.dicom.test_spool import head
 
 pytestmark = pytest.mark.peer
 STILLS = 24
@@ -102,6 +105,21 @@ def test_what_comes_while_the_plane_check_is_away_is_kept_when_it_is_back(
         assert len(bridge.waiting()) == 4
         with serving(keyring.home, *arguments):
             assert bridge.wait_settled(4) == ["kept"] * 4
+
+
+def test_a_file_that_was_cut_since_it_was_checked_is_held_and_the_next_ones_go_on(tmp_path: Path) -> None:
+    held: list[str] = []
+    with Spool(tmp_path / "s") as spool:
+        for number in range(3):  # more than there are threads
+            spool.put([np.zeros((4, 6), np.uint8)], lambda number=number: head(number))  # type: ignore[misc]
+        for path in (tmp_path / "s").glob("*.spool"):
+            path.write_bytes(path.read_bytes()[:20])
+        with Forwarder(spool, tmp_path / "none.sock", held.append):
+            deadline = time.monotonic() + 5
+            while len(held) < 3:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        assert spool.counts()["held"] == 3
 
 
 def test_an_image_for_an_ended_exam_stays_in_the_spool(service: Serving, tmp_path: Path) -> None:

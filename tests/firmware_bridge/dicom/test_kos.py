@@ -9,13 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.encaps import get_frame
 
 from edge.errors import ImageError
 from edge.reports.gather import Report
 from edge.reports.uids import uid_from_object
-from firmware_bridge.dicom.images import JPEG_BASELINE, frame_uid, image_from_picture, uncompressed_image
+from firmware_bridge.dicom.images import (
+    JPEG_BASELINE,
+    frame_uid,
+    image_from_picture,
+    images_from_report,
+    uncompressed_image,
+)
 from firmware_bridge.dicom.kos import best_rows, kos_from_document
 from firmware_bridge.dicom.outbox_study import part10_from_dataset
 from tests.firmware_bridge.dicom.finished import CHINESE, errors_of, finished, named, peer_text
@@ -24,6 +30,11 @@ from tests.firmware_bridge.dicom.finished import CHINESE, errors_of, finished, n
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     return finished(tmp_path_factory.mktemp("exam"))
+
+
+def kos_of(report: Report) -> Dataset | None:
+    facts = named(report)
+    return kos_from_document(report.document, facts, images_from_report(report, facts))
 
 
 def coloured() -> bytes:
@@ -41,7 +52,7 @@ def image_file(report: Report, jpeg: bytes) -> bytes:
 
 @pytest.mark.peer
 def test_dciodvfy_finds_no_error_in_the_selection(report: Report, tmp_path: Path) -> None:
-    data = kos_from_document(report.document, named(report))
+    data = kos_of(report)
     assert data is not None
     path = tmp_path / "kos.dcm"
     path.write_bytes(part10_from_dataset(data))
@@ -61,7 +72,7 @@ def test_dciodvfy_finds_no_error_in_an_image(report: Report, tmp_path: Path, kin
 
 
 def test_it_selects_the_frames_of_captured_and_confirmed_planes(report: Report) -> None:
-    data = kos_from_document(report.document, named(report))
+    data = kos_of(report)
     assert data is not None
     chosen = [one.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for one in data.ContentSequence if
               one.ValueType == "IMAGE"]  # fmt: skip
@@ -71,8 +82,22 @@ def test_it_selects_the_frames_of_captured_and_confirmed_planes(report: Report) 
     assert not set(report.document.tray) & set(frames)
 
 
+def test_the_same_exam_is_the_same_object_byte_for_byte(report: Report) -> None:
+    once, again = (kos_of(report) for _ in range(2))
+    assert once is not None and again is not None
+    assert part10_from_dataset(once) == part10_from_dataset(again)
+
+
+def test_highdicom_reads_the_selection_back(report: Report) -> None:
+    from highdicom.ko import KeyObjectSelection
+
+    data = kos_of(report)
+    assert data is not None
+    assert len(KeyObjectSelection.from_sequence([data]).get_references()) == len(best_rows(report.document))
+
+
 def test_an_exam_without_frames_selects_nothing(report: Report) -> None:
-    assert kos_from_document(replace(report.document, pictures=()), named(report)) is None
+    assert kos_of(replace(report, document=replace(report.document, pictures=()))) is None
 
 
 def test_an_image_holds_the_stored_jpeg_as_it_is(report: Report) -> None:

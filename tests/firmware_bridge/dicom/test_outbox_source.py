@@ -7,7 +7,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,16 +14,19 @@ from pydicom import dcmread
 
 from edge.errors import PeerError, UsageError
 from edge.exam_events import Confirmed, json_from_event, kind_from_event
+from edge.exam_vault import made_vault
 from edge.service.log import Log
 from firmware_bridge.dicom import outbox_service
-from firmware_bridge.dicom.outbox import MAX_STUDIES, Outbox, open_outbox
+from firmware_bridge.dicom.outbox import Outbox, open_outbox
 from firmware_bridge.dicom.outbox_run import run_outbox
+from firmware_bridge.dicom.outbox_schema import State
 from firmware_bridge.dicom.outbox_service import OutgoingSettings, destination_from_text, open_outgoing
-from firmware_bridge.dicom.outbox_source import Gatherer, get_from_socket, report_from_service
+from firmware_bridge.dicom.outbox_source import LOOK_BACK_S, Gatherer, get_from_socket, report_from_service
 from tests.edge.reports.exams import stored
 from tests.edge.stored import opened
-from tests.firmware_bridge.dicom.archives import archive, to_port
-from tests.firmware_bridge.dicom.finished import finished, named
+from tests.firmware_bridge.bridging import started
+from tests.firmware_bridge.dicom.archives import archive, free_port, to_port
+from tests.firmware_bridge.dicom.finished import made_up, outbox_at
 from tests.firmware_bridge.dicom.report_service import report_service
 
 
@@ -39,8 +41,8 @@ def served(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def gatherer(served: Path) -> Iterator[Gatherer]:
-    with open_outbox(served / "outbox.db") as outbox:
-        yield Gatherer(outbox, get_from_socket(served / "api.sock"), ["pacs"])
+    with outbox_at(served / "outbox.db") as outbox:
+        yield Gatherer(outbox, get_from_socket(served / "api.sock"), ["pacs"], time.monotonic)
 
 
 def until(what: Callable[[], bool]) -> None:
@@ -81,29 +83,49 @@ def test_an_exam_that_cannot_be_sent_holds_up_no_other(served: Path, gatherer: G
 
 
 def test_a_service_that_is_away_is_waited_for(tmp_path: Path) -> None:
-    with open_outbox(tmp_path / "outbox.db") as outbox, pytest.raises(PeerError):
-        Gatherer(outbox, get_from_socket(tmp_path / "none.sock"), ["pacs"]).gather()
+    with outbox_at(tmp_path / "outbox.db") as outbox, pytest.raises(PeerError):
+        Gatherer(outbox, get_from_socket(tmp_path / "none.sock"), ["pacs"], time.monotonic).gather()
 
 
-def test_a_name_that_the_scanner_told_is_sent_with_its_exam(tmp_path: Path) -> None:
-    document = finished(tmp_path).document
-    with open_outbox(tmp_path / "outbox.db") as outbox:
-        facts = named(finished(tmp_path / "x"), study_uid="1.2.3.4", patient="P7")
-        outbox.learn(facts)
-        assert outbox.facts_of(replace(document, patient="P7", study="1.2.3.4")) == facts
-        assert outbox.facts_of(document).name == ""
+def test_a_deleted_exam_leaves_the_outbox_and_a_service_without_it_loses_nothing(
+    served: Path, gatherer: Gatherer
+) -> None:
+    with opened(served / "exams.db") as store:
+        first, second = stored(store), stored(store)
+        gatherer.gather()
+        outbox, get = gatherer.outbox, gatherer.get
+        assert outbox.exams_held() == {first, second}
+        store.delete(first, None)
+        gatherer.gather()
+        assert outbox.exams_held() == {first, second}  # not yet looked back
+        gatherer.clock = lambda: time.monotonic() + LOOK_BACK_S
+        gatherer.gather()
+        assert outbox.exams_held() == {second}
+        gatherer.clock = lambda: time.monotonic() + 2 * LOOK_BACK_S
+        gatherer.get = empty_store
+        gatherer.gather()
+        assert outbox.exams_held() == frozenset()
+        gatherer.get = get
+        assert gatherer.gather() == (1, 0)
+        assert outbox.exams_held() == {second}
 
 
-def test_old_names_are_erased(tmp_path: Path) -> None:
-    path = tmp_path / "outbox.db"
-    with open_outbox(path) as outbox:
-        facts = named(finished(tmp_path / "x"), name="Oldest^One")
-        outbox.learn(facts)
-        for number in range(MAX_STUDIES):
-            outbox.learn(replace(facts, patient=f"P{number}", name=f"Other^{number}"))
-        left = b"".join(file.read_bytes() for file in path.parent.glob("outbox.db*"))
-    assert b"Oldest^One" not in left
-    assert b"Other^0" in left
+def empty_store(address: str) -> bytes:
+    """A service with another store, such as a demonstration's."""
+    if address == "/api/exams":
+        return b'{"exams": []}'
+    raise UsageError("The plane check has no such exam.", "See: edge exam list.")
+
+
+def test_an_exam_that_is_older_than_the_list_stays(served: Path, gatherer: Gatherer) -> None:
+    with opened(served / "exams.db") as store:
+        exam = stored(store)
+    gatherer.gather()
+    get = gatherer.get
+    gatherer.get = lambda address: b'{"exams": []}' if address == "/api/exams" else get(address)
+    gatherer.clock = lambda: time.monotonic() + LOOK_BACK_S
+    gatherer.gather()
+    assert gatherer.outbox.exams_held() == {exam}
 
 
 @pytest.mark.peer
@@ -114,7 +136,7 @@ def test_an_exam_that_ends_is_at_the_receiver_moments_later_and_the_log_names_no
     monkeypatch.setattr(outbox_service, "LOOK_S", 0.1)
     lines, faults = io.StringIO(), threading.Event()
     with archive(served / "pacs") as pacs:
-        settings = OutgoingSettings(served / "outbox.db", served / "api.sock", (to_port(pacs.port),))
+        settings = OutgoingSettings(served / "outbox.db", served / "home", served / "api.sock", (to_port(pacs.port),))
         with open_outgoing(settings, Log(lines, lambda: "now"), faults.set) as outgoing:
             with opened(served / "exams.db") as store:
                 stored(store)
@@ -127,12 +149,38 @@ def test_an_exam_that_ends_is_at_the_receiver_moments_later_and_the_log_names_no
     assert "HN-2201" not in lines.getvalue()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_dead_letters_are_revived_where_that_is_asked(tmp_path: Path) -> None:
+    settings = OutgoingSettings(
+        tmp_path / "outbox.db", tmp_path / "home", tmp_path / "none.sock", (to_port(free_port()),), retry_dead=True
+    )
+    with open_outbox(settings.outbox, made_vault(settings.home)) as outbox:
+        outbox.put([made_up(1), made_up(2)], ["pacs", "gone"])
+        for one in outbox.waiting("pacs", 9):
+            outbox.settle(one.number, "pacs", State.DEAD, 0xA900)
+    lines = io.StringIO()
+    with open_outgoing(settings, Log(lines, lambda: "now"), lambda: None) as outgoing:
+        assert outgoing.counts() == {"pacs": {"waiting": 2, "delivered": 0, "dead": 0}}
+    assert {"time": "now", "event": "objects_wait_elsewhere", "missing": 2} in map(
+        json.loads, lines.getvalue().splitlines()
+    )
+
+
+@pytest.mark.parametrize("options", [("--retry-dead",), ("--outbox", "x.db"), ("--send", "host:104")])
+def test_options_that_make_no_sense_are_refused(tmp_path: Path, options: tuple[str, ...]) -> None:
+    code, _ = started("dicom", "--socket", tmp_path / "none.sock", *options)
+    assert code == 2
+
+
 def test_a_fault_of_the_program_is_told_and_raised_at_the_end(served: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(outbox_service, "run_outbox", broken)
-    settings, faults = OutgoingSettings(served / "outbox.db", served / "api.sock", (to_port(104),)), threading.Event()
+    settings, faults = (
+        OutgoingSettings(served / "outbox.db", served / "home", served / "api.sock", (to_port(104),)),
+        threading.Event(),
+    )
     with (
         pytest.raises(ZeroDivisionError),
         open_outgoing(settings, Log(io.StringIO(), lambda: "now"), faults.set),
@@ -155,7 +203,7 @@ def test_a_destination_is_read_from_a_text() -> None:
 
 def test_run_outbox_ends_when_it_is_told_to(tmp_path: Path) -> None:
     stop = threading.Event()
-    with open_outbox(tmp_path / "outbox.db") as outbox:
+    with outbox_at(tmp_path / "outbox.db") as outbox:
         assert isinstance(outbox, Outbox)
         stop.set()
         run_outbox(outbox, [to_port(104)], stop, time.monotonic)

@@ -17,7 +17,6 @@ from edge.sources.dicom_key import key_from_dicom
 from firmware_bridge.dicom.scanner import BANNER_PX, Pretended, object_from_pictures, uid_from_seed
 from firmware_bridge.dicom.tls import files_from_options
 from tests.conftest import absent
-from tests.firmware_bridge.bridging import PROGRAM
 from tests.firmware_bridge.dicom.certificates import authority_files, tls_files
 from tests.firmware_bridge.dicom.receiving import bytes_from_object, picture, ran, receiving
 
@@ -27,13 +26,13 @@ def pictures(tmp_path: Path) -> Path:
     folder = tmp_path / "pictures"
     folder.mkdir()
     for number in range(4):
-        Image.fromarray(picture(number)).save(folder / f"{number}.png")
+        Image.fromarray(picture(number, 96 + 4 * number)).save(folder / f"{number}.png")
     return folder
 
 
 def sim(*arguments: object) -> tuple[int, Any, str]:
     """Exit code, first JSON line and standard error of `edge sim scanner`."""
-    done = ran(sys.executable, "-c", PROGRAM, "sim", "scanner", *arguments, "--json")
+    done = ran(sys.executable, "-m", "edge", "sim", "scanner", *arguments, "--json")
     assert "Traceback" not in done.stderr
     return done.returncode, json.loads(done.stdout.splitlines()[0]), done.stderr
 
@@ -82,8 +81,14 @@ def test_it_pushes_a_folder_and_a_clip_and_pushes_the_same_again(pictures: Path,
 def test_what_is_not_accepted_ends_with_its_cause(pictures: Path, tmp_path: Path) -> None:
     with receiving(tmp_path / "spool", tmp_path / "none.sock", "--check-called") as bridge:
         code, told, err = sim(pictures, "--to", f"127.0.0.1:{bridge.port}:OTHER")
-    assert (code, told["accepted"], told["statuses"]) == (1, 0, {"none": 4})
-    assert "error: 4 of 4 objects were not accepted." in err
+    assert (code, told["accepted"], told["statuses"]) == (1, 0, {"refused": 4})
+    assert "error: 4 of 4 objects were not accepted: 4 x the association was refused." in err
+
+
+def test_where_nobody_listens_that_is_said(pictures: Path) -> None:
+    code, told, err = sim(pictures, "--to", "127.0.0.1:9")
+    assert (code, told["error"]) == (1, "Nobody answers at 127.0.0.1:9.")
+    assert "error: Nobody answers at 127.0.0.1:9." in err
 
 
 def test_mutual_tls_between_both(pictures: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,16 +22,16 @@ from edge.reports.gather import Report
 from firmware_bridge.dicom import outbox_run
 from firmware_bridge.dicom.images import SECONDARY_CAPTURE
 from firmware_bridge.dicom.kos import KEY_OBJECTS
-from firmware_bridge.dicom.outbox import Outbox, open_outbox
-from firmware_bridge.dicom.outbox_exam import outbox_from_exam, parcels_from_report
+from firmware_bridge.dicom.outbox import Outbox
+from firmware_bridge.dicom.outbox_exam import parcels_from_report
 from firmware_bridge.dicom.outbox_run import Courier, Told, run_outbox
 from firmware_bridge.dicom.outbox_schema import Counts, Parcel
-from firmware_bridge.dicom.outbox_study import facts_from_document
 from firmware_bridge.dicom.send import Destination, check_destination
 from firmware_bridge.dicom.sr import COMPREHENSIVE_SR
 from tests.firmware_bridge.dicom.archives import Archive, answering, archive, free_port, orthanc, rest, to_port
 from tests.firmware_bridge.dicom.certificates import authority_files, tls_files
-from tests.firmware_bridge.dicom.finished import errors_of, finished, named, peer_text
+from tests.firmware_bridge.dicom.finished import errors_of, finished, named, outbox_at, peer_text
+from tests.firmware_bridge.dicom.killed import sender
 
 pytestmark = [
     pytest.mark.peer,
@@ -44,6 +44,12 @@ PATIENCE_S = 60.0
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     return finished(tmp_path_factory.mktemp("exam"))
+
+
+@pytest.fixture(scope="module")
+def parcels(report: Report) -> tuple[Parcel, ...]:
+    """The exam's objects: 5 frames, SR, key objects."""
+    return parcels_from_report(report, named(report))
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +71,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def outbox(tmp_path: Path) -> Iterator[Outbox]:
-    with open_outbox(tmp_path / "box" / "outbox.db") as made:
+    with outbox_at(tmp_path / "box" / "outbox.db") as made:
         yield made
 
 
@@ -94,23 +100,23 @@ def is_delivered(outbox: Outbox, name: str = "pacs") -> Callable[[], bool]:
     return lambda: outbox.counts(name).waiting == 0 and outbox.counts(name).delivered > 0
 
 
-def check_all_there(report: Report, stored: Archive) -> None:
-    """Each object of the exam lies there once, and the SR was received once where no fault touched it."""
-    uids = {parcel.uid for parcel in parcels_from_report(report, facts_from_document(report.document))}
+def check_all_there(parcels: Sequence[Parcel], stored: Archive) -> None:
+    """Each object of the exam lies there once."""
+    uids = {parcel.uid for parcel in parcels}
     assert sorted(str(dcmread(path).SOPInstanceUID) for path in stored.files) == sorted(uids)
 
 
 @pytest.mark.parametrize("options", [(), ("+xa",)], ids=["uncompressed", "JPEG"])
 def test_an_exam_arrives_whole_and_every_object_once(
-    report: Report, outbox: Outbox, tmp_path: Path, options: tuple[str, ...]
+    parcels: tuple[Parcel, ...], outbox: Outbox, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     with archive(tmp_path / "pacs", *options) as pacs:
-        outbox_from_exam(outbox, report, ["pacs"])
+        outbox.put(parcels, ["pacs"])
         with running(outbox, to_port(pacs.port)):
             until(is_delivered(outbox))
         until(lambda: len(pacs.receptions) == 7)
         assert set(pacs.receptions.values()) == {1}
-        check_all_there(report, pacs)
+        check_all_there(parcels, pacs)
         for path in pacs.files:
             assert errors_of(path) == []
         kept = [dcmread(path) for path in pacs.files]
@@ -121,21 +127,23 @@ def test_an_exam_arrives_whole_and_every_object_once(
 @pytest.mark.parametrize(
     "fault", ["--refuse", "--abort-during", "--abort-after", "--sleep-during 4", "--sleep-after 4"]
 )
-def test_after_a_fault_everything_is_there_once(report: Report, outbox: Outbox, tmp_path: Path, fault: str) -> None:
-    outbox_from_exam(outbox, report, ["pacs"])
+def test_after_a_fault_everything_is_there_once(
+    parcels: tuple[Parcel, ...], outbox: Outbox, tmp_path: Path, fault: str
+) -> None:
+    outbox.put(parcels, ["pacs"])
     port = free_port()
     with archive(tmp_path / "pacs", *fault.split(), port=port), running(outbox, to_port(port)) as told:
         until(lambda: any(one.trouble for one in told))
         assert outbox.counts("pacs").dead == 0
     with archive(tmp_path / "pacs", port=port) as pacs, running(outbox, to_port(port)):
         until(is_delivered(outbox))
-        check_all_there(report, pacs)
+        check_all_there(parcels, pacs)
     assert outbox.counts("pacs") == Counts(0, 7, 0)
 
 
-def test_a_receiver_that_is_killed_and_comes_back(report: Report, outbox: Outbox, tmp_path: Path) -> None:
+def test_a_receiver_that_is_killed_and_comes_back(parcels: tuple[Parcel, ...], outbox: Outbox, tmp_path: Path) -> None:
     port = free_port()
-    outbox_from_exam(outbox, report, ["pacs"])
+    outbox.put(parcels, ["pacs"])
     with running(outbox, to_port(port)) as told:
         until(lambda: any(one.trouble == "unreachable" for one in told))
         with archive(tmp_path / "pacs", port=port) as pacs:
@@ -143,29 +151,18 @@ def test_a_receiver_that_is_killed_and_comes_back(report: Report, outbox: Outbox
             pacs.kill()
         with archive(tmp_path / "pacs", port=port) as pacs:
             until(is_delivered(outbox))
-            check_all_there(report, pacs)
+            check_all_there(parcels, pacs)
 
 
-def test_a_dead_receiver_holds_up_no_other(report: Report, outbox: Outbox, tmp_path: Path) -> None:
-    outbox_from_exam(outbox, report, ["dead", "pacs"])
+def test_a_dead_receiver_holds_up_no_other(parcels: tuple[Parcel, ...], outbox: Outbox, tmp_path: Path) -> None:
+    outbox.put(parcels, ["dead", "pacs"])
     with archive(tmp_path / "pacs") as pacs, running(outbox, to_port(free_port(), "dead"), to_port(pacs.port)):
         until(is_delivered(outbox))
     assert outbox.counts("dead") == Counts(7, 0, 0)
 
 
-SENDER = """
-import sys, threading, time
-from pathlib import Path
-from firmware_bridge.dicom.outbox import open_outbox
-from firmware_bridge.dicom.outbox_run import run_outbox
-from tests.firmware_bridge.dicom.archives import to_port
-with open_outbox(Path(sys.argv[1])) as outbox:
-    run_outbox(outbox, [to_port(int(sys.argv[2]))], threading.Event(), time.monotonic)
-"""
-
-
-def test_a_receivers_statuses_decide(report: Report, outbox: Outbox) -> None:
-    outbox_from_exam(outbox, report, ["pacs"])
+def test_a_receivers_statuses_decide(parcels: tuple[Parcel, ...], outbox: Outbox) -> None:
+    outbox.put(parcels, ["pacs"])
     classes = (SECONDARY_CAPTURE, COMPREHENSIVE_SR, KEY_OBJECTS)
     with answering([0xA700, 0xC000, 0xB000, 0xA900, 0x0111, 0x0000], classes) as port, running(outbox, to_port(port)):
         until(is_delivered(outbox))
@@ -173,36 +170,44 @@ def test_a_receivers_statuses_decide(report: Report, outbox: Outbox) -> None:
     assert outbox.dead("pacs")[0].status == 0xA900
 
 
-def test_a_receiver_without_a_place_for_a_class_gets_the_others(report: Report, outbox: Outbox) -> None:
-    outbox_from_exam(outbox, report, ["pacs"])
+def test_a_receiver_without_a_place_for_a_class_gets_the_others(parcels: tuple[Parcel, ...], outbox: Outbox) -> None:
+    outbox.put(parcels, ["pacs"])
     with answering([0x0000], [SECONDARY_CAPTURE]) as port, running(outbox, to_port(port)) as told:
         until(lambda: outbox.counts("pacs").delivered == 5 and any(one.trouble == "failed" for one in told))
     assert outbox.counts("pacs") == Counts(2, 5, 0)
 
 
-def test_a_killed_sender_loses_nothing_and_sends_nothing_again_but_what_was_under_way(tmp_path: Path) -> None:
-    report, path = finished(tmp_path / "exam", fetuses=3), tmp_path / "box" / "outbox.db"
-    with open_outbox(path) as outbox:
-        count = outbox_from_exam(outbox, report, ["pacs"])
-    kills = 0
+def test_a_put_that_dies_at_any_statement_is_whole_or_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.firmware_bridge.dicom.killed", "put", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+    found = json.loads(done.stdout)
+    assert found["kills"] > 20
+    assert (found["torn"], found["whole_after_another_put"]) == (0, found["kills"])
+
+
+def test_a_sender_that_dies_between_the_receivers_answer_and_its_own_note_sends_that_one_again(
+    parcels: tuple[Parcel, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / "box" / "outbox.db"
+    with outbox_at(path) as outbox:
+        outbox.put(parcels, ["pacs"])
     with archive(tmp_path / "pacs") as pacs:
-        for goal in (2, 6, 10):
-            sender = subprocess.Popen([sys.executable, "-c", SENDER, str(path), str(pacs.port)])
-            until(lambda goal=goal: len(pacs.receptions) >= goal)  # type: ignore[misc]
-            sender.send_signal(signal.SIGKILL)
-            sender.wait()
-            kills += 1
-        with open_outbox(path) as outbox, running(outbox, to_port(pacs.port)):
-            until(is_delivered(outbox))
-            assert outbox.counts("pacs") == Counts(0, count, 0)
-        check_all_there(report, pacs)
-        assert sum(pacs.receptions.values()) <= count + kills
+        for notes in (1, 3):
+            with sender(path, pacs.port, notes) as dying:
+                assert dying.wait(PATIENCE_S) == -signal.SIGKILL
+        with outbox_at(path) as outbox:
+            assert outbox.counts("pacs") == Counts(5, 2, 0)
+            with running(outbox, to_port(pacs.port)):
+                until(is_delivered(outbox))
+            assert outbox.counts("pacs") == Counts(0, 7, 0)
+        until(lambda: sum(pacs.receptions.values()) == 9)
+        check_all_there(parcels, pacs)
+    assert sorted(pacs.receptions.values()) == [1, 1, 1, 1, 1, 2, 2]
 
 
-def test_orthanc_stores_it_and_gives_it_back(report: Report, outbox: Outbox, tmp_path: Path) -> None:
-    facts = named(report)
-    outbox_from_exam(outbox, report, ["pacs"], facts)
-    sent = {parcel.uid: parcel for parcel in parcels_from_report(report, facts)}
+def test_orthanc_stores_it_and_gives_it_back(parcels: tuple[Parcel, ...], outbox: Outbox, tmp_path: Path) -> None:
+    outbox.put(parcels, ["pacs"])
+    sent = {parcel.uid: parcel for parcel in parcels}
     (tmp_path / "orthanc").mkdir()
     with orthanc(tmp_path / "orthanc") as (destination, address):
         with running(outbox, destination):
@@ -222,11 +227,13 @@ def check_same(parcel: Parcel, back: bytes, path: Path) -> None:
         assert "王^小东" in peer_text("dsrdump", path)
 
 
-def test_a_certificate_that_is_not_known_sends_nothing(report: Report, outbox: Outbox, tmp_path: Path) -> None:
+def test_a_certificate_that_is_not_known_sends_nothing(
+    parcels: tuple[Parcel, ...], outbox: Outbox, tmp_path: Path
+) -> None:
     good, other = authority_files(tmp_path / "good"), authority_files(tmp_path / "other")
     server, client, stranger = (tls_files(a, n) for a, n in ((good, "pacs"), (good, "edge"), (other, "edge")))
     options = ["+tls", server.key, server.certificate, "+cf", server.authority, "-rc"]
-    outbox_from_exam(outbox, report, ["pacs"])
+    outbox.put(parcels, ["pacs"])
     with archive(tmp_path / "pacs", *options) as pacs:
         told = Courier(outbox, to_port(pacs.port, tls=stranger), time.monotonic).deliver()
         assert told is not None
@@ -239,21 +246,21 @@ def test_a_certificate_that_is_not_known_sends_nothing(report: Report, outbox: O
         assert (impostor.trouble, impostor.sent) == ("unreachable", 0)
         with running(outbox, to_port(pacs.port, tls=client, tls_name="pacs")):
             until(is_delivered(outbox))
-        check_all_there(report, pacs)
+        check_all_there(parcels, pacs)
 
 
-def test_a_host_that_nobody_knows_is_waited_for(report: Report, outbox: Outbox) -> None:
-    outbox_from_exam(outbox, report, ["pacs"])
+def test_a_host_that_nobody_knows_is_waited_for(parcels: tuple[Parcel, ...], outbox: Outbox) -> None:
+    outbox.put(parcels, ["pacs"])
     told = Courier(outbox, to_port(104, host="no-such-host.invalid"), time.monotonic).deliver()
     assert told is not None
     assert told.trouble == "unreachable"
 
 
-def test_a_fault_of_the_program_ends_the_outbox_and_is_told(report: Report, outbox: Outbox) -> None:
+def test_a_fault_of_the_program_ends_the_outbox_and_is_told(parcels: tuple[Parcel, ...], outbox: Outbox) -> None:
     def broken(_: Told) -> None:
         raise ZeroDivisionError
 
-    outbox_from_exam(outbox, report, ["pacs"])
+    outbox.put(parcels, ["pacs"])
     stop = threading.Event()
     with pytest.raises(ZeroDivisionError):
         run_outbox(outbox, [to_port(free_port())], stop, time.monotonic, broken)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from firmware_bridge.dicom.outbox import Outbox, open_outbox
+from firmware_bridge.dicom.outbox import Outbox
 from firmware_bridge.dicom.outbox_run import LONGEST_WAIT_S, MAX_ATTEMPTS, Courier, Patience
 from firmware_bridge.dicom.outbox_schema import Counts
 from firmware_bridge.dicom.send import Destination, Line, UnreachableError
 from firmware_bridge.dicom.send_status import Verdict, verdict_from_status
 from tests.firmware_bridge.dicom.archives import to_port
-from tests.firmware_bridge.dicom.finished import made_up
+from tests.firmware_bridge.dicom.finished import made_up, outbox_at
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ class Clock:
 
 @pytest.fixture
 def outbox(tmp_path: Path) -> Iterator[Outbox]:
-    with open_outbox(tmp_path / "outbox.db") as made:
+    with outbox_at(tmp_path / "outbox.db") as made:
         yield made
 
 
@@ -88,6 +88,13 @@ def test_a_failing_object_is_tried_long_and_slowly_and_then_given_up(outbox: Out
 def test_a_refused_object_is_given_up_at_once_and_the_next_one_goes(outbox: Outbox) -> None:
     outbox.put([made_up(1), made_up(2)], ["a"])
     courier(outbox, Clock(), Script([0xA900, 0x0000])).deliver()
+    assert outbox.counts("a") == Counts(0, 1, 1)
+
+
+def test_an_altered_file_is_given_up_and_the_next_one_goes(outbox: Outbox) -> None:
+    outbox.put([made_up(1), made_up(2)], ["a"])
+    outbox._rows("UPDATE bodies SET body = substr(body, 2) WHERE object = 1")
+    courier(outbox, Clock(), Script([0x0000])).deliver()
     assert outbox.counts("a") == Counts(0, 1, 1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,12 @@ def head(number: int, **changes: object) -> SpoolHead:
 def put(spool: Spool, number: int, level: int = 7, frames: int = 1) -> bool:
     times_ms = tuple(40.0 * index for index in range(frames)) if frames > 1 else ()
     made = head(number, times_ms=times_ms)
-    return spool.put([np.full((4, 6), level + n, np.uint8) for n in range(frames)], lambda: made, made.name)
+    return spool.put([np.full((4, 6), level + n, np.uint8) for n in range(frames)], lambda: made)
+
+
+def kept(folder: Path) -> int:
+    """Files of the spool that hold something."""
+    return sum(path.stat().st_size > 0 for path in (folder / "s").glob("*.spool"))
 
 
 def claimed(spool: Spool) -> SpoolEntry:
@@ -100,13 +106,15 @@ def test_a_half_written_object_and_a_torn_line_are_passed_over(tmp_path: Path) -
         put(spool, 1)
         spool.settle(claimed(spool), "kept")
         put(spool, 2)
-    (tmp_path / "s" / f"{NAME}3-1.part").write_bytes(b"half")
+    (tmp_path / "s" / "00000040.spool").write_bytes(bytes(8) + b"half")
+    (tmp_path / "s" / "00000041.spool").touch()
     with (tmp_path / "s" / "settled.log").open("a") as log:
         log.write(f"{NAME}2 ab")
     with Spool(tmp_path / "s") as spool:
         assert claimed(spool).head.name.endswith("2")
         assert spool.claim(0.0) is None
-    assert not list((tmp_path / "s").glob("*.part"))
+        assert spool.counts()["damaged"] == 0
+        assert len(list((tmp_path / "s").glob("*.spool"))) == 1
 
 
 def test_a_damaged_file_is_put_aside_and_counted(tmp_path: Path) -> None:
@@ -119,6 +127,29 @@ def test_a_damaged_file_is_put_aside_and_counted(tmp_path: Path) -> None:
         assert claimed(spool).head.name.endswith("2")
         assert spool.counts()["damaged"] == 1
     assert path.with_suffix(".damaged").exists()
+
+
+def test_a_file_that_was_cut_since_it_was_checked_is_damaged_and_no_crash(tmp_path: Path) -> None:
+    with Spool(tmp_path / "s") as spool:
+        put(spool, 1)
+        entry = claimed(spool)
+    entry.path.write_bytes(b"1234")
+    with pytest.raises(ImageError):
+        list(frames_from_file(entry.path, entry.head))
+
+
+def test_a_line_for_which_the_disk_has_no_room_leaves_nothing_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Spool(tmp_path / "s") as spool:
+        put(spool, 1)
+        entry, whole = claimed(spool), os.write
+        with monkeypatch.context() as full, pytest.raises(MachineError):
+            full.setattr(os, "write", lambda descriptor, data: whole(descriptor, data[:9]))
+            spool.settle(entry, "kept")
+        assert entry.path.exists()
+        spool.settle(entry, "kept")
+    assert (tmp_path / "s" / "settled.log").read_text().count("\n") == 1
 
 
 def test_every_changed_byte_of_a_file_is_found(tmp_path: Path) -> None:
@@ -139,11 +170,40 @@ def test_every_changed_byte_of_a_file_is_found(tmp_path: Path) -> None:
 def test_a_full_disk_or_spool_refuses_and_leaves_nothing(tmp_path: Path) -> None:
     with Spool(tmp_path / "s", free_bytes=lambda _: 0) as spool, pytest.raises(MachineError):
         put(spool, 1)
-    with Spool(tmp_path / "s", max_bytes=10) as spool:
+    with Spool(tmp_path / "s", max_bytes=220) as spool:
         put(spool, 1)
         with pytest.raises(MachineError):
             put(spool, 2)
-        assert len(list((tmp_path / "s").iterdir())) == 3  # the first object, lock and log
+        assert kept(tmp_path) == 1
+        spool.settle(claimed(spool), "kept")
+        assert put(spool, 2)
+
+
+def test_a_clip_that_unpacks_to_more_than_there_is_room_for_stops_at_the_limit(tmp_path: Path) -> None:
+    written: list[int] = []
+
+    def endless():  # type: ignore[no-untyped-def]
+        while True:
+            written.append(1)
+            yield np.zeros((100, 100), np.uint8)
+
+    with Spool(tmp_path / "s", max_bytes=1_000_000) as spool:
+        with pytest.raises(MachineError):
+            spool.put(endless(), lambda: head(1))
+        assert len(written) == 101
+        assert put(spool, 2)
+
+
+def test_the_same_object_on_two_associations_at_once_is_new_once(tmp_path: Path) -> None:
+    found: list[bool] = []
+    with Spool(tmp_path / "s") as spool:
+        threads = [threading.Thread(target=lambda: found.append(put(spool, 1))) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(found) == [False] * 7 + [True]
+        assert kept(tmp_path) == 1
 
 
 def test_a_failure_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
@@ -153,19 +213,21 @@ def test_a_failure_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
 
     with Spool(tmp_path / "s") as spool:
         with pytest.raises(ImageError):
-            spool.put(frames(), lambda: head(1), head(1).name)
+            spool.put(frames(), lambda: head(1))
         assert spool.claim(0.0) is None
-    assert not list((tmp_path / "s").glob("*1*"))
+        assert kept(tmp_path) == 0
+    assert not list((tmp_path / "s").glob("*.spool"))
 
 
 def test_a_held_object_stays_and_goes_out_again_after_a_restart(tmp_path: Path) -> None:
     with Spool(tmp_path / "s") as spool:
         put(spool, 1)
-        spool.hold(claimed(spool))
+        entry = claimed(spool)
+        spool.hold(entry)
         assert spool.claim(0.0) is None
         assert spool.counts()["held"] == 1
         assert spool.expired(3600.0) == ()
-        os.utime(next((tmp_path / "s").glob("*.spool")), (0, 0))
+        os.utime(entry.path, (0, 0))
         assert len(spool.expired(3600.0)) == 1
     with Spool(tmp_path / "s") as spool:
         assert claimed(spool).head.name.endswith("1")

@@ -18,6 +18,8 @@ from edge.errors import InputError, PeerError, UsageError
 from edge.keyring import Keyring
 from firmware_bridge.dicom.texts import Text
 from firmware_bridge.dicom.worklist import (
+    FIND,
+    MAX_ENTRIES,
     PeerAddress,
     Question,
     WorklistEntry,
@@ -137,6 +139,51 @@ def _bridge(*options: object) -> str:
     done = ran(sys.executable, "-c", BRIDGE, *options)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@contextmanager
+def misbehaving_server(answers: list[tuple[int, Any]]) -> Iterator[PeerAddress]:
+    """A server that says just this."""
+    from pynetdicom import AE, evt
+
+    entity = AE(TITLE)
+    entity.add_supported_context(FIND, "1.2.840.10008.1.2.1")
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_FIND, lambda _: answers)])
+    assert server is not None
+    try:
+        yield PeerAddress("127.0.0.1", server.server_address[1], TITLE)
+    finally:
+        server.shutdown()
+
+
+def scheduled(**changes: Any) -> Any:
+    """An answer."""
+    from pydicom import Dataset
+
+    made = Dataset()
+    made.PatientID, made.StudyInstanceUID = "P-1", "1.2.3"
+    for name, value in changes.items():
+        setattr(made, name, value)
+    return made
+
+
+def test_a_list_that_ends_with_a_failure_or_has_no_end_is_none() -> None:
+    with misbehaving_server([(0xFF00, scheduled()), (0xA700, None)]) as peer, pytest.raises(PeerError, match="A700"):
+        load_worklist(peer, Question(DATE), "BOX", None)
+    endless = [(0xFF00, scheduled())] * (MAX_ENTRIES + 50)
+    with misbehaving_server(endless) as peer, pytest.raises(InputError, match="more than 500"):
+        load_worklist(peer, Question(DATE), "BOX", None)
+
+
+def test_a_list_with_an_entry_that_cannot_be_read_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pynetdicom.dsutils import encode
+
+    step = scheduled(Modality="US", ScheduledProcedureStepStartDate=DATE)
+    whole = encode(scheduled(ScheduledProcedureStepSequence=[step]), False, True) or b""
+    cut = whole[: whole.index(b"\xfe\xff\x00\xe0") + 5]  # in the length of the step
+    monkeypatch.setattr("pynetdicom.service_class.encode", lambda *_: cut)  # what the server sends
+    with misbehaving_server([(0xFF00, scheduled())]) as peer, pytest.raises(PeerError, match="cannot be read"):
+        load_worklist(peer, Question(DATE), "BOX", None)
 
 
 def test_a_server_that_is_away_is_told() -> None:
