@@ -169,7 +169,7 @@ class ServiceClient:
         """
         while True:
             try:
-                yield from _views(self._path, silence_s)
+                yield from _views(self._path, silence_s, self._clock)
             except (OSError, http.client.HTTPException, EdgeError):  # a refusal too: too many pages are open
                 yield None
                 time.sleep(RETRY_S)
@@ -234,14 +234,18 @@ def view_from_json(data: object) -> View:
         raise _nonsense(f"its view is not valid: {error}") from error
 
 
-def _views(path: Path, silence_s: float) -> Iterator[View]:
-    """Views of one connection, until it ends."""
+def _views(path: Path, silence_s: float, clock: Callable[[], float]) -> Iterator[View]:
+    """Views of one connection, until it ends, or until this side slept: then what waits is old, and does not say so."""
     with contextlib.closing(_UnixConnection(path, silence_s)) as connection:
         connection.request("GET", "/api/events")
         reply = connection.getresponse()
         if reply.status != 200:
             _answer(reply.status, reply.read(MAX_ANSWER_BYTES))
+        read_s = clock()
         while line := reply.readline(MAX_ANSWER_BYTES):
+            if clock() - read_s > silence_s:
+                raise _nonsense("its views were not read in time")
+            read_s = clock()
             if not line.endswith(b"\n"):
                 raise _nonsense("an event is too long or cut off")
             if line.startswith(b"data: "):

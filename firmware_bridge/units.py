@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import ip_address
+from os.path import normpath
+from pathlib import Path
 from typing import Any
 
 from edge.deploy.configured import BridgeNeeds
 from edge.deploy.unit import BRIDGE_MEMORY, BRIDGE_TASKS, Access
 from edge.errors import UsageError
 from firmware_bridge.dicom.outbox_service import destination_from_text
+from firmware_bridge.dicom.send import check_title
 from firmware_bridge.dicom.tls import files_from_options
 from firmware_bridge.igtl.settings import IgtlSettings
 
 DICOM_MEMORY = "1G"  # 256 MB of objects, each three times in memory while it is decoded
 DICOM_TASKS = 256  # 64 associations of two threads each
+DICOM_STATE = Path("/var/lib/vmamba-edge-dicom")  # of its unit, which writes nowhere else
+LEAST_PORT = 1024  # a unit without capabilities gets none below, ip(7)
 CAMERAS = ("camera", "gst")  # of a pipeline only its text is known: it may read a grabber
 
 
@@ -34,14 +39,30 @@ def dicom(options: Mapping[str, Any]) -> BridgeNeeds:
     """The networks of the scanners, which no option names, and of the archives that reports go to.
 
     Raises:
-        UsageError: some of the three files of TLS, or an archive that is none.
+        UsageError: options with which the bridge would not start, or not in its unit.
     """
-    files_from_options(options["tls_cert"], options["tls_key"], options["tls_ca"])  # all three or none
+    _check_had(options)
+    files_from_options(options["tls_cert"], options["tls_key"], options["tls_ca"], options["tls_name"])  # or none
     archives = [destination_from_text(text, options["ae_title"]) for text in options["send"] or ()]
     networks = [network for archive in archives for network in networks_of("dicom.send", archive.host)]
     access = Access(("none",), tuple(networks), DICOM_MEMORY, DICOM_TASKS)
     is_open = not is_loopback(str(options["host"]))
     return BridgeNeeds("vmamba-edge: the scanner's DICOM images", ("bridge", "dicom"), access, is_open)
+
+
+def _check_had(options: Mapping[str, Any]) -> None:
+    """Refuse titles, folders and a port with which the unit would never start."""
+    for title in (options["ae_title"], *(options["caller"] or ())):
+        check_title(title)
+    if options["outbox"] is not None and not options["send"]:
+        raise UsageError("The config's dicom.outbox is of reports, and dicom.send is not there.", "Add it.")
+    for name in ("spool", "outbox"):
+        if options[name] is not None and not Path(normpath(options[name])).is_relative_to(DICOM_STATE):
+            cause = f"The config's dicom.{name} lies where the unit cannot write."
+            raise UsageError(cause, f"Leave it out, or name a place below {DICOM_STATE}.")
+    if 0 < options["port"] < LEAST_PORT:
+        cause = f"The config's dicom.port is {options['port']}, which takes root's rights."
+        raise UsageError(cause, "Take 11112, the registered port of DICOM, and tell the scanner.")
 
 
 def igtl(options: Mapping[str, Any]) -> BridgeNeeds:

@@ -57,7 +57,7 @@ def changes_below(installation: Installation, root: Path) -> tuple[Change, ...]:
     files = installation.files
     written = tuple(Change(root / file.path, _state(file, root / file.path), len(file.data)) for file in files)
     kept = {root / file.path for file in files}
-    stale = tuple(path for path in (root / CONFIG, *_bridges(root)) if path.is_file() and path not in kept)
+    stale = tuple(path for path in (*_config(root), *_bridges(root)) if path.is_file() and path not in kept)
     return (*written, *(Change(path, REMOVED, 0) for path in stale))
 
 
@@ -93,7 +93,7 @@ def commands_for(installation: Installation, root: Path) -> tuple[tuple[str, ...
 def removal_below(root: Path) -> tuple[Change, ...]:
     """What a removal would take away: what installations wrote, not what people put beside it (TLS keys, protocols)."""
     bundles = sorted((root / BUNDLES).glob("*.edge"))
-    written = (*_bridges(root), root / UNIT, root / USERS, root / SBOM, root / CONFIG, *bundles)
+    written = (*_bridges(root), root / UNIT, root / USERS, root / SBOM, *_config(root), *bundles)
     return tuple(Change(path, REMOVED, 0) for path in written if path.is_file())
 
 
@@ -130,6 +130,13 @@ def _bridges(root: Path) -> tuple[Path, ...]:
     pattern = root / bridge_path("*")
     found = sorted(pattern.parent.glob(pattern.name))
     return tuple(path for path in found if path.is_file() and path.read_bytes().startswith(MARK))
+
+
+def _config(root: Path) -> tuple[Path, ...]:
+    """The config file where a unit reads it: an installation wrote it; else it is of whoever put it there."""
+    units = [path for path in (root / UNIT, *_bridges(root)) if path.is_file()]
+    is_read = any(f"--config /{CONFIG} ".encode() in path.read_bytes() for path in units)
+    return (root / CONFIG,) if is_read else ()
 
 
 def _is_running(root: Path) -> bool:

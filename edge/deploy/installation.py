@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -21,6 +22,7 @@ from edge.deploy.configured import Configured
 from edge.deploy.unit import Access, bridge_unit, is_seen, service_unit, users_file
 from edge.errors import UsageError
 from edge.keyring import Keys
+from edge.packages import install_cure
 from edge.record import bytes_from_record
 
 SERVICE = "vmamba-edge"
@@ -168,11 +170,12 @@ def access_from_settings(settings: Settings, target: str) -> Access:
     return Access(devices=(*camera, *gpu) or ("none",), addresses=settings.addresses)
 
 
-def check_program(*paths: Path) -> None:
+def check_program(*paths: Path, extras: Sequence[str]) -> None:
     """Refuse a program that the service could not see.
 
     Args:
         paths: of the command, its interpreter and its package, links followed.
+        extras: that the service needs, for the cure.
 
     Raises:
         UsageError: one lies where the unit sees nothing.
@@ -181,6 +184,6 @@ def check_program(*paths: Path) -> None:
         if not is_seen(path):
             raise UsageError(
                 f"The program lies in {path.parent}, which the service cannot see.",
-                "Install it for the machine: python3 -m venv /opt/vmamba-edge && "
-                "/opt/vmamba-edge/bin/pip install 'vmamba-edge[serve,device]'",
+                "Install it for the machine: python3 -m venv /opt/vmamba-edge. "
+                + install_cure(*extras, pip="/opt/vmamba-edge/bin/pip"),
             )

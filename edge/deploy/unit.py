@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
+from os.path import normpath
 from pathlib import Path
 
 from edge.errors import UsageError
@@ -133,7 +134,8 @@ def checked_user(user: str) -> str:
 
 def is_seen(path: Path) -> bool:
     """Whether a unit sees what lies there."""
-    return path.is_absolute() and not any(path.is_relative_to(f"/{folder}") for folder in HIDDEN)
+    place = Path(normpath(path))
+    return path.is_absolute() and not any(place.is_relative_to(f"/{folder}") for folder in HIDDEN)
 
 
 def _quoted(word: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from edge.service.view import View
-from firmware_bridge.cart.hello import refusal_text
+from firmware_bridge.cart.hello import name_of, refusal_text
 from firmware_bridge.cart.line import Line
 from firmware_bridge.cart.link_states import Answered, Changed, Delivered, Outcome, Resynced, State
 from firmware_bridge.cart.messages import Buzz, Input, Lamp, LampPattern, Led, Signal, Status
@@ -31,6 +31,7 @@ from firmware_bridge.cart.shown import (
 )
 
 BELL_S = 1.0  # between two sounds; the firmware rings no more
+LATE_BELL_S = 5.0  # with the link down for so long, a sound would be about another picture
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class CartBridge:
             self._tell(
                 "link",
                 state=outcome.state.value,
-                cart="" if outcome.peer is None else outcome.peer.firmware,
+                cart=name_of(outcome.peer),
                 reason=refusal_text(outcome.refusal, outcome.peer) if outcome.state is State.REFUSED else "",
             )
         elif isinstance(outcome, Answered) and isinstance(outcome.event, Buzz):
@@ -123,8 +124,10 @@ class CartBridge:
         peer = self._line.link.peer
         asked = asked_from_input(pressed, self._watcher.newest()[0], self._foot)
         if isinstance(asked, Asked) and peer is not None:
-            self._asker.ask(Key(peer.boot_id, pressed.event_id), asked)
-        elif isinstance(asked, Status):
+            if self._asker.ask(Key(peer.boot_id, pressed.event_id), asked):
+                return
+            asked = Status.FAILED
+        if isinstance(asked, Status):
             self._line.link.answer(pressed.event_id, asked)
             self._tell("key", button=pressed.button, pressed=pressed.pressed, status=_status(asked))
 
@@ -144,6 +147,8 @@ class CartBridge:
             link.tell(checklist_from_view(view), now_s)
             self._ring(bell_from_views(self._view, view))
             self._view = view
+        if link.state is not State.UP and self._clock() - self._rung_s > LATE_BELL_S:
+            link.withdraw(Buzz)
         lamp = lamp_from_view(view)
         if link.state is State.UP and lamp is not self._lamp and link.post(Led(0, Lamp.ATTENTION, lamp), self._clock()):
             self._lamp = lamp

@@ -48,8 +48,13 @@ class Frames:
         damaged: frames that were dropped.
     """
 
-    def __init__(self) -> None:
-        self.damaged = 0
+    def __init__(self, damaged: int = 0) -> None:
+        """Nothing has come.
+
+        Args:
+            damaged: frames that were dropped before.
+        """
+        self.damaged = damaged
         self._begun = bytearray()
         self._is_too_long = False
 

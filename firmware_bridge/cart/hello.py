@@ -42,13 +42,19 @@ def sim_hello() -> Hello:
 
 def refusal_of(mine: Hello, theirs: Hello) -> int:
     """Why a peer is refused, or why it refuses this side; of Refusal."""
-    if theirs.role == mine.role or theirs.boot_id == mine.boot_id:
+    if {theirs.role, mine.role} != {Role.BOX, Role.CART} or theirs.boot_id == mine.boot_id:
         return int(Refusal.ROLE)
     if theirs.major != mine.major:
         return int(Refusal.MAJOR)
     if theirs.schema_hash != mine.schema_hash:
         return int(Refusal.SCHEMA)
     return theirs.refusal
+
+
+def name_of(peer: Hello | None) -> str:
+    """A stranger's name and version as it may stand in a log: no line end and no order to a terminal; "" for nobody."""
+    name = "" if peer is None else peer.firmware[:MAX_FIRMWARE_BYTES]
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in name)
 
 
 def refusal_text(refusal: int, peer: Hello | None) -> str:

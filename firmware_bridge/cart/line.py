@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import threading
 from collections.abc import Callable
 from types import TracebackType
 
@@ -26,6 +27,7 @@ class Waker:
     """Ends a wait from another thread; a context manager."""
 
     def __init__(self) -> None:
+        self._guard, self._is_closed = threading.Lock(), False
         self._in, self._out = os.pipe()
         os.set_blocking(self._in, False)
         os.set_blocking(self._out, False)
@@ -36,17 +38,20 @@ class Waker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._in)
-        os.close(self._out)
+        with self._guard:
+            self._is_closed = True
+            os.close(self._in)
+            os.close(self._out)
 
     def fileno(self) -> int:
         """For `select`."""
         return self._in
 
     def wake(self) -> None:
-        """End the wait that is or that comes next."""
-        with contextlib.suppress(BlockingIOError):  # full of wakes: one is enough
-            os.write(self._out, b"w")
+        """End the wait that is or that comes next; nothing once this is closed: its number may be another file's."""
+        with self._guard, contextlib.suppress(BlockingIOError):  # full of wakes: one is enough
+            if not self._is_closed:
+                os.write(self._out, b"w")
 
     def clear(self) -> None:
         """Forget the wakes of before."""

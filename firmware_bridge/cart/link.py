@@ -36,7 +36,7 @@ from firmware_bridge.cart.messages import (
     bytes_from_message,
     message_from_bytes,
 )  # fmt: skip
-from firmware_bridge.cart.outgoing import Events, Newest, Sequence, aged
+from firmware_bridge.cart.outgoing import Events, Newest, Sequence, aged, ms_from_clock
 
 GREET_S = 0.25  # between two Hellos while the link is not up
 REFUSED_GREET_S = 1.0
@@ -86,7 +86,7 @@ class Link:
         """The transport is gone."""
         self._step(Happening.LOST, now_s)
         self._written.clear()
-        self.frames = Frames()
+        self.frames = Frames(self.frames.damaged)
 
     def received(self, data: bytes, now_s: float) -> None:
         """Bytes of the transport."""
@@ -134,9 +134,13 @@ class Link:
             self._newest.tell(body, now_s)
         self._begin(now_s)
 
+    def withdraw(self, kind: type[Event]) -> None:
+        """Unsay events of a kind that were not answered: their time has passed."""
+        self._events.withdraw(kind)
+
     def ask_time(self, now_s: float) -> None:
         """Ask for the peer's clock; the answer is delivered."""
-        self._send(TimeSync(False, _ms(now_s), 0))
+        self._send(TimeSync(False, ms_from_clock(now_s), 0))
 
     def answer(self, event_id: int, status: int) -> None:
         """An event that was delivered has been carried out, durably."""
@@ -258,14 +262,9 @@ class Link:
             elif (ack := self._incoming.again(body, message.sequence)) is not None:
                 self._send(ack)
         elif isinstance(body, TimeSync) and not body.is_answer:
-            self._send(TimeSync(True, _ms(now_s), body.sent_ms))
+            self._send(TimeSync(True, ms_from_clock(now_s), body.sent_ms))
         else:
             self._outcomes.append(Delivered(body))
-
-
-def _ms(now_s: float) -> int:
-    """A clock as 32 bits of milliseconds; wraps after 49.7 days."""
-    return int(now_s * 1000) & 0xFFFFFFFF
 
 
 Action = Callable[[Link, float, "Message | None"], None]

@@ -13,12 +13,13 @@ import os
 import socket
 import tty
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import MachineError, PeerError, UsageError
-from firmware_bridge.cart.transports import Port, address_from_text, port_from_socket
+from firmware_bridge.address import address_from_text
+from firmware_bridge.cart.transports import Port, limit_tcp, port_from_socket
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,6 @@ def _accepted(end: socket.socket) -> Port:
         other, _ = end.accept()
     except BlockingIOError:
         raise PeerError("No box has come yet.", "Start `edge bridge cart` with this address.") from None
-    with suppress(OSError):  # of a Unix socket
-        other.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if other.family != socket.AF_UNIX:
+        limit_tcp(other)
     return port_from_socket(other)

@@ -55,6 +55,11 @@ def aged(body: T, seconds: float) -> T:
     return body
 
 
+def ms_from_clock(now_s: float) -> int:
+    """A clock as 32 bits of milliseconds; wraps after 49.7 days."""
+    return int(now_s * 1000) & MAX_UINT32
+
+
 class Sequence:
     """Numbers of the messages of one side."""
 
@@ -138,6 +143,12 @@ class Events:
         """The link went down: nothing is due until `resumed`."""
         if self._flight is not None:
             self._flight = replace(self._flight, due_s=None)
+
+    def withdraw(self, kind: type[Event]) -> None:
+        """Unsay events of a kind that were not answered; whether one of them arrived is not known."""
+        self._waiting = deque(item for item in self._waiting if not isinstance(item[0], kind))
+        if self._flight is not None and isinstance(self._flight.event, kind):
+            self._flight = None
 
     def answered(self, ack: Ack) -> Event | None:
         """The event that an Ack ends; None where it is about another message."""

@@ -21,6 +21,8 @@ from firmware_bridge.cart.messages import Status
 from firmware_bridge.cart.shown import Asked
 from firmware_bridge.service_client import SILENCE_S, ServiceClient
 
+MAX_ASKED = 16  # a cart waits for each answer: more come only of one that restarts all the time, or that is none
+
 
 @dataclass(frozen=True)
 class Key:
@@ -79,7 +81,7 @@ class Watcher:
         self._ends = True
 
     def _run(self, path: Path) -> None:
-        with ServiceClient(path) as client:
+        with ServiceClient(path, clock=self._clock) as client:
             for view in client.events():
                 if self._ends:
                     return
@@ -103,9 +105,12 @@ class Asker:
         self._thread = threading.Thread(target=self._run, args=(path,), name="orders", daemon=True)
         self._thread.start()
 
-    def ask(self, key: Key, asked: Asked) -> None:
-        """Carry an order out; the answer comes later."""
+    def ask(self, key: Key, asked: Asked) -> bool:
+        """Carry an order out; the answer comes later. False: too many wait, it is not carried out."""
+        if self._asked.qsize() >= MAX_ASKED:
+            return False
         self._asked.put((key, asked))
+        return True
 
     def take_done(self) -> list[Done]:
         """Orders that are done since the last call."""

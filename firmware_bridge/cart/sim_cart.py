@@ -11,6 +11,7 @@ from edge.errors import UsageError
 from firmware_bridge.cart.line import Line
 from firmware_bridge.cart.link_states import Answered, Changed, Delivered, Outcome
 from firmware_bridge.cart.messages import Button, Buzz, Input, Led, Signal, Status
+from firmware_bridge.cart.outgoing import ms_from_clock
 from firmware_bridge.cart.sim import Lamps, document_from_lamps, forgotten, lamps_after, settled
 
 KEYS = {"f": Button.FREEZE, "s": Button.FOOT}
@@ -49,7 +50,7 @@ class SimCart:
         """
         for is_down in (True, False):
             now_s = self._clock()
-            pressed = Input(0, KEYS[letter], is_down, int(now_s * 1000) & 0xFFFFFFFF, 0)
+            pressed = Input(0, KEYS[letter], is_down, ms_from_clock(now_s), 0)
             self.lost += not self._line.link.post(pressed, now_s)
 
     def turn(self, longest_s: float = TURN_S) -> None:

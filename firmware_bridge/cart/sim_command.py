@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import sys
 from collections.abc import Iterator
@@ -113,5 +114,5 @@ def _key(has_keys: bool) -> str:
 
     if not has_keys or not select.select([sys.stdin], [], [], 0)[0]:
         return ""
-    letter = sys.stdin.read(1)
+    letter = os.read(sys.stdin.fileno(), 1).decode("ascii", "replace")  # `read` would keep the rest from `select`
     return letter if letter in (*KEYS, "q") else ""

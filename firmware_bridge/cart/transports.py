@@ -20,8 +20,10 @@ from collections.abc import Callable
 from types import TracebackType
 
 from edge.errors import PeerError, UsageError
+from firmware_bridge.address import address_from_text
 
-CONNECT_S = 1.0  # for a TCP peer to answer: half of the two seconds in which a link comes back
+CONNECT_S = 1.0  # for a peer to answer: half of the two seconds in which a link comes back
+UNHEARD_MS = 2000  # without a TCP peer's confirmation it is gone; the system itself waits for a quarter of an hour
 READ_BYTES = 4096
 MAX_UNSENT_BYTES = 4096  # some 30 frames: three seconds of everything
 BAUD = 115200
@@ -114,18 +116,6 @@ def opener_from_text(text: str, baud: int = BAUD) -> Callable[[], Port]:
     )
 
 
-def address_from_text(text: str) -> tuple[str, int]:
-    """HOST:PORT, or [HOST]:PORT.
-
-    Raises:
-        UsageError: it is none.
-    """
-    host, _, number = text.rpartition(":")
-    if not host or not number.isdecimal() or not 0 <= int(number) <= 65535:
-        raise UsageError(f"{text!r} is no address.", "Give HOST:PORT, e.g. 127.0.0.1:7000.")
-    return host.strip("[]"), int(number)
-
-
 def open_serial(path: str, baud: int) -> Port:
     """A serial line, for this process alone.
 
@@ -160,7 +150,7 @@ def open_tcp(host: str, number: int) -> Port:
         end = socket.create_connection((host, number), CONNECT_S)
     except OSError as error:
         raise _unreachable(f"{host}:{number}", error) from error
-    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    limit_tcp(end)
     return port_from_socket(end)
 
 
@@ -171,6 +161,7 @@ def open_unix(path: str) -> Port:
         PeerError: nobody listens there.
     """
     end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    end.settimeout(CONNECT_S)  # a listener that hangs takes nobody in, and would hold up the whole bridge
     try:
         end.connect(path)
     except OSError as error:
@@ -183,6 +174,12 @@ def loopback() -> tuple[Port, Port]:
     """Two ports; what is written to one is read from the other."""
     one, other = socket.socketpair()
     return port_from_socket(one), port_from_socket(other)
+
+
+def limit_tcp(end: socket.socket) -> None:
+    """Send each frame at once, and give up a peer that vanished without a word: the other one waits for a new link."""
+    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNHEARD_MS)
 
 
 def port_from_socket(end: socket.socket) -> Port:

@@ -20,7 +20,7 @@ from edge.keyring import home_from_environment
 if TYPE_CHECKING:
     from firmware_bridge.dicom.bridge import BridgeSettings
     from firmware_bridge.dicom.tls import TlsFiles
-    from firmware_bridge.dicom.worklist import WorklistEntry
+    from firmware_bridge.dicom.worklist import PeerAddress, WorklistEntry
 
 SCHEMA = 1  # of the JSON
 DEFAULT_TITLE, DEFAULT_PORT = "VMAMBA_EDGE", 11112
@@ -34,6 +34,7 @@ SPOOL = Annotated[Optional[Path], typer.Option(help="Folder of received pictures
 CERT = Annotated[Optional[Path], typer.Option(help="PEM file with the own certificate; TLS asks the other side's.")]
 KEY = Annotated[Optional[Path], typer.Option(help="PEM file with its key.")]
 AUTHORITY = Annotated[Optional[Path], typer.Option("--tls-ca", help="PEM file: who signs the other sides'.")]
+NAMED = Annotated[str, typer.Option("--tls-name", help="Of the certificates of archive and worklist; default: HOST.")]
 SEND = Annotated[
     Optional[list[str]],
     typer.Option(help="HOST:PORT:AE of an archive for the reports, over TLS with --tls-cert; may be given again."),
@@ -66,6 +67,7 @@ def dicom(
     tls_cert: CERT = None,
     tls_key: KEY = None,
     tls_ca: AUTHORITY = None,
+    tls_name: NAMED = "",
     send: SEND = None,
     outbox: OUTBOX = None,
     retry_dead: RETRY_DEAD = False,
@@ -80,11 +82,12 @@ def dicom(
     from firmware_bridge.dicom.outbox_service import OutgoingSettings, destination_from_text
     from firmware_bridge.dicom.receiver import ReceiverSettings
     from firmware_bridge.dicom.tls import files_from_options
+    from firmware_bridge.dicom.worklist import peer_from_text
 
     silence_libraries()
-    tls = files_from_options(tls_cert, tls_key, tls_ca)
+    tls = files_from_options(tls_cert, tls_key, tls_ca, tls_name)
     if worklist is not None:
-        _ask(worklist, date, ae_title, tls, socket, open_study, as_json)
+        _ask(peer_from_text(worklist, tls_name), date, ae_title, tls, socket, open_study, as_json)
         return
     if open_study is not None or date:
         raise UsageError("--open and --date are about a worklist.", "Give --worklist HOST:PORT:AE.")
@@ -92,7 +95,7 @@ def dicom(
     if not send and (outbox is not None or retry_dead):
         raise UsageError("--outbox and --retry-dead are about reports that are sent.", "Give --send HOST:PORT:AE.")
     home = home_from_environment(os.environ)
-    destinations = tuple(destination_from_text(text, ae_title, tls) for text in send or ())
+    destinations = tuple(destination_from_text(text, ae_title, tls, tls_name) for text in send or ())
     outgoing = OutgoingSettings(outbox or home / "outbox" / "dicom.db", home, socket, destinations, retry_dead)
     folder = spool or home / "spool" / "dicom"
     _receive(BridgeSettings(receiver, folder, socket, tls, outgoing if destinations else None), as_json)
@@ -137,14 +140,20 @@ def _show_ready(settings: BridgeSettings, port: int, as_json: bool) -> None:
 
 
 def _ask(
-    server: str, date: str, ae_title: str, tls: TlsFiles | None, socket: Path, open_study: str | None, as_json: bool
+    server: PeerAddress,
+    date: str,
+    ae_title: str,
+    tls: TlsFiles | None,
+    socket: Path,
+    open_study: str | None,
+    as_json: bool,
 ) -> None:
     from firmware_bridge.dicom.tls import client_context
-    from firmware_bridge.dicom.worklist import Question, load_worklist, opening_from_entry, peer_from_text
+    from firmware_bridge.dicom.worklist import Question, load_worklist, opening_from_entry
     from firmware_bridge.service_client import ServiceClient
 
     context = None if tls is None else client_context(tls)
-    entries = load_worklist(peer_from_text(server), Question(date), ae_title, context)
+    entries = load_worklist(server, Question(date), ae_title, context)
     if open_study is not None:
         chosen = [entry for entry in entries if entry.study == open_study]
         if len(chosen) != 1:

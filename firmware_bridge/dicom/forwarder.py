@@ -21,6 +21,7 @@ from types import TracebackType
 
 from edge.errors import EdgeError, MachineError
 from edge.service.settlement import DROPPED, JUDGED, KEPT, REFUSED, UNREAD
+from firmware_bridge.dicom.settled_log import EXPIRED
 from firmware_bridge.dicom.spool import Spool, SpoolEntry
 from firmware_bridge.dicom.spool_file import frames_from_file
 from firmware_bridge.dicom.still_client import StillClient
@@ -30,7 +31,6 @@ CLAIM_S = 0.25
 SETTLED = (KEPT, JUDGED, UNREAD)
 AGAIN = (REFUSED, None)
 HELD_S = 7 * 24 * 3600.0  # a week: the scanner and the archive have the picture as well
-EXPIRED = "expired"
 JOIN_S = 15.0  # longer than the service takes to say what became of a frame
 
 
@@ -90,6 +90,8 @@ class Forwarder:
             word = None
         except EdgeError:  # the service will never take it: it stays on the disk
             word = "held"
+        except Exception:  # noqa: BLE001  # a fault of the program in one object holds up no other
+            word = "failed"
         if word in AGAIN:
             self._spool.release(entry)
             return False

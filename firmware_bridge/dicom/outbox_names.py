@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,10 +55,14 @@ class Names:
         """Remember what a scanner told of a study, for NAMES_S; of MAX_STUDIES studies, the newest.
 
         Args:
-            facts: with an empty name where it is not certain.
+            facts: with an empty name where it is not certain: what another object of the study told then stands.
         """
         file, whose = self._file, self._file.digest(facts.patient, facts.study_uid)
-        if self._told(whose) == facts:
+        told = self._told(whose)
+        if told is not None:
+            stands = {name: text for name, text in vars(told).items() if not getattr(facts, name)}
+            facts = replace(facts, **stands)
+        if told == facts:
             return
         sealed = file.vault.seal(bytes_from_record(facts), Place("studies", whose, 0))
         with file.transaction():

@@ -26,7 +26,7 @@ from edge.errors import ImageError
 from edge.exam_keys import MAX_KEY_LENGTH, ExamKey, key_from_texts
 from edge.page.frames import MAX_FRAME_BYTES, MAX_SIDE_PX
 from firmware_bridge.dicom.spool_file import SCHEMA, SpoolHead
-from firmware_bridge.dicom.texts import bytes_from_element, charsets_from_dataset, text_from_bytes
+from firmware_bridge.dicom.texts import UNSEEN, bytes_from_element, charsets_from_dataset, text_from_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -190,5 +190,5 @@ def _check_shape(shape: tuple[int, ...]) -> None:
 
 def _plain(text: str) -> str:
     """Without control characters, and not too long for the plane check."""
-    letters = (letter for letter in text if unicodedata.category(letter) not in ("Cc", "Cs", "Co", "Cn"))
+    letters = (letter for letter in text if unicodedata.category(letter) not in UNSEEN)
     return "".join(letters)[:MAX_KEY_LENGTH]

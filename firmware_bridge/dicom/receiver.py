@@ -87,7 +87,8 @@ class Reception:
         Args:
             spool: open.
             on_object: told "stored", "known" or why one was refused, one word each.
-            on_study: shown each object before it is acknowledged; may raise an EdgeError, which refuses it.
+            on_study: shown each object that is kept, before it is acknowledged, and none that is refused; may raise a
+                MachineError, and the scanner sends the object again.
         """
         self.counts: Counter[str] = Counter()
         self._spool, self._on_object, self._on_study = spool, on_object, on_study
@@ -110,8 +111,8 @@ class Reception:
             with self._places, received_from_bytes(*parts) as received:
                 if received.uids != asked or asked[0] != event.context.abstract_syntax:
                     return "mismatch", MISMATCH
-                self._on_study(received)
                 is_new = self._spool.put(received.frames(), received.head)
+                self._on_study(received)
         except SameNameError:
             return "same_name", SAME_NAME
         except (MachineError, MemoryError, OSError):

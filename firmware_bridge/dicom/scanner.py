@@ -181,9 +181,7 @@ def _push(
     for stored in (STILL, CLIP):
         entity.add_requested_context(stored, EXPLICIT)
         entity.add_requested_context(stored, JPEG)
-    assoc = entity.associate(
-        peer.host, peer.port, ae_title=peer.ae_title, tls_args=None if tls is None else (tls, peer.host)
-    )
+    assoc = entity.associate(peer.host, peer.port, ae_title=peer.ae_title, tls_args=peer.secured(tls))
     if assoc.is_rejected:
         statuses.extend([REFUSED] * len(objects))
         return

@@ -48,7 +48,7 @@ class Destination:
         called: its AE title.
         calling: this box's AE title.
         tls: mutual; None: in the clear, for a network of its own only.
-        tls_name: that must stand in the destination's certificate; "" takes any that the authority signed.
+        tls_name: that must stand in the destination's certificate; "": its host.
         response_s: how long a C-STORE may take, seconds.
     """
 
@@ -148,19 +148,26 @@ def check_destination(destination: Destination) -> None:
         UsageError: an AE title or port is none.
     """
     for title in (destination.called, destination.calling):
-        if not 1 <= len(title.strip()) <= MAX_AE or not title.isascii() or not title.isprintable() or "\\" in title:
-            raise UsageError(f"{title!r} is no AE title.", f"Use 1 to {MAX_AE} printable ASCII characters.")
+        check_title(title)
     if not 1 <= destination.port <= 65535:
         raise UsageError(f"{destination.port} is no port.", "Use 1 to 65535; PACS often listen on 104 or 11112.")
+
+
+def check_title(title: str) -> None:
+    """Refuse what can be no AE title.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not 1 <= len(title.strip()) <= MAX_AE or not title.isascii() or not title.isprintable() or "\\" in title:
+        raise UsageError(f"{title!r} is no AE title.", f"Use 1 to {MAX_AE} printable ASCII characters.")
 
 
 def _secured(destination: Destination) -> tuple[ssl.SSLContext, str] | None:
     """TLS of the association: this box shows its certificate and believes one authority."""
     if destination.tls is None:
         return None
-    context = client_context(destination.tls)
-    context.check_hostname = bool(destination.tls_name)
-    return context, destination.tls_name or destination.host
+    return client_context(destination.tls), destination.tls_name or destination.host
 
 
 def _unreachable(destination: Destination) -> UnreachableError:

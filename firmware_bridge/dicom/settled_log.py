@@ -20,6 +20,7 @@ from pathlib import Path
 from edge.files import write_atomic
 
 LINE = re.compile(r"(dicom-[0-9a-f]{40}) ([0-9a-f]{64}) ([a-z]{1,16})")
+EXPIRED = "expired"  # nobody took it: sent again, it is a new one
 KEPT_MAX = 100_000  # a year of a busy room; scanners send again within days. 12 MB
 
 
@@ -46,13 +47,13 @@ class SettledLog:
         """
         text = self._path.read_text("ascii", "replace") if self._path.exists() else ""
         found = [match for line in text.splitlines() if (match := LINE.fullmatch(line))][-KEPT_MAX:]
-        self._digests = {match[1]: match[2] for match in found}
+        self._digests = {match[1]: match[2] for match in found if match[3] != EXPIRED}
         self.words = Counter(match[3] for match in found)
         write_atomic(self._path, "".join(f"{match[0]}\n" for match in found).encode(), 0o600)
         self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
 
     def digest(self, name: str) -> str | None:
-        """Of the content that was settled under this name; None: there was none."""
+        """Of the content that was settled under this name; None: there was none, or nobody took it."""
         return self._digests.get(name)
 
     def add(self, name: str, digest: str, word: str) -> None:
@@ -65,7 +66,8 @@ class SettledLog:
         if os.write(self._descriptor, line) < len(line):
             os.ftruncate(self._descriptor, end)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._digests[name] = digest
+        if word != EXPIRED:
+            self._digests[name] = digest
         self.words[word] += 1
 
     def close(self) -> None:

@@ -29,6 +29,7 @@ SEED = Annotated[int, typer.Option(help="Of the identifiers: the same seed sends
 CERT = Annotated[Optional[Path], typer.Option(help="PEM file with the own certificate.")]
 KEY = Annotated[Optional[Path], typer.Option(help="PEM file with its key.")]
 AUTHORITY = Annotated[Optional[Path], typer.Option("--tls-ca", help="PEM file: who signs the server's.")]
+NAMED = Annotated[str, typer.Option("--tls-name", help="Of the server's certificate; default: HOST.")]
 
 
 def scanner(
@@ -45,6 +46,7 @@ def scanner(
     tls_cert: CERT = None,
     tls_key: KEY = None,
     tls_ca: AUTHORITY = None,
+    tls_name: NAMED = "",
     as_json: AsJson = False,
 ) -> None:
     """Push a folder of images as DICOM, as a scanner does."""
@@ -55,7 +57,7 @@ def scanner(
     from firmware_bridge.dicom.worklist import peer_from_text
 
     silence_libraries()
-    files, peer = files_from_options(tls_cert, tls_key, tls_ca), peer_from_text(to)
+    files, peer = files_from_options(tls_cert, tls_key, tls_ca, tls_name), peer_from_text(to, tls_name)
     who = Pretended(patient=patient, name=name, seed=seed, is_jpeg=jpeg)
     objects = list(_objects(folder, who, count, frames))
     tls = None if files is None else client_context(files)

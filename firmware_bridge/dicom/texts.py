@@ -27,6 +27,7 @@ ASCII = ("", "ISO_IR 6", "ISO 2022 IR 6")  # the default repertoire: nothing abo
 ESCAPE = 0x1B
 WHOLE = ("GB18030", "GBK", "ISO_IR 192")  # no escape sequence may follow these
 PRINTABLE = range(0x20, 0x7F)
+UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")  # what turns the direction of writing shows another name
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def text_from_bytes(raw: bytes, charsets: Sequence[str]) -> Text:
         text = _decoded(bare, charsets)
     except (LookupError, UnicodeError, ValueError, Warning):
         text = ""
-    if not text or any(unicodedata.category(letter) in ("Cc", "Cs", "Co", "Cn") for letter in text) or "\ufffd" in text:
+    if not text or any(unicodedata.category(letter) in UNSEEN for letter in text) or "\ufffd" in text:
         return Text(_raw(bare), True)
     return Text(text, False)
 

@@ -27,13 +27,21 @@ class TlsFiles:
     authority: Path
 
 
-def files_from_options(certificate: Path | None, key: Path | None, authority: Path | None) -> TlsFiles | None:
+def files_from_options(
+    certificate: Path | None, key: Path | None, authority: Path | None, name: str = ""
+) -> TlsFiles | None:
     """All three or none.
 
+    Args:
+        certificate: PEM file.
+        key: PEM file.
+        authority: PEM file.
+        name: that the other side's certificate must have; "": its host.
+
     Raises:
-        UsageError: some of them.
+        UsageError: some of them, or a name without them.
     """
-    if certificate is None and key is None and authority is None:
+    if certificate is None and key is None and authority is None and not name:
         return None
     if certificate is None or key is None or authority is None:
         raise UsageError("Mutual TLS needs three files.", "Give --tls-cert, --tls-key and --tls-ca.")
@@ -50,14 +58,13 @@ def server_context(files: TlsFiles) -> ssl.SSLContext:
 
 
 def client_context(files: TlsFiles) -> ssl.SSLContext:
-    """Of a client; the certificate counts, not the host's name: devices in a ward have addresses.
+    """Of a client; the server's certificate must have the name, or the address, that is asked for: the authority signed
+    the ward's other devices as well.
 
     Raises:
         InputError: a file cannot be used.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    return _loaded(context, files)
+    return _loaded(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), files)
 
 
 def _loaded(context: ssl.SSLContext, files: TlsFiles) -> ssl.SSLContext:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 FIND = "1.2.840.10008.5.1.4.31"  # Modality Worklist Information Model - FIND
 PENDING = (0xFF00, 0xFF01)
+MAX_TEXT_BYTES = 2048  # three groups of 64 characters have some 800 in any character set
 MAX_ENTRIES = 500  # a room has some 40 a day; more is a query without a date
 PATIENCE_S = 10.0  # for each answer
 LONGEST_S = 60.0  # for all of them
@@ -41,11 +42,23 @@ ADDRESS = re.compile(r"(?P<host>[^:\s]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})
 
 @dataclass(frozen=True)
 class PeerAddress:
-    """Another application entity."""
+    """Another application entity.
+
+    Attributes:
+        host: name or address.
+        port: TCP.
+        ae_title: its own.
+        tls_name: that its certificate must have; "": its host.
+    """
 
     host: str
     port: int
     ae_title: str
+    tls_name: str = ""
+
+    def secured(self, tls: ssl.SSLContext | None) -> tuple[ssl.SSLContext, str] | None:
+        """What pynetdicom wants of TLS; None: plain."""
+        return None if tls is None else (tls, self.tls_name or self.host)
 
 
 @dataclass(frozen=True)
@@ -94,7 +107,7 @@ class WorklistEntry:
     charsets: tuple[str, ...]
 
 
-def peer_from_text(text: str) -> PeerAddress:
+def peer_from_text(text: str, tls_name: str = "") -> PeerAddress:
     """`HOST:PORT[:AE]`, the title ANY-SCP where none is given.
 
     Raises:
@@ -103,7 +116,7 @@ def peer_from_text(text: str) -> PeerAddress:
     found = ADDRESS.fullmatch(text)
     if found is None or not 1 <= int(found["port"]) <= 65535:
         raise UsageError(f"{text!r} is no address.", "Give HOST:PORT:AE_TITLE.")
-    return PeerAddress(found["host"].strip("[]"), int(found["port"]), (found["title"] or "ANY-SCP").strip())
+    return PeerAddress(found["host"].strip("[]"), int(found["port"]), (found["title"] or "ANY-SCP").strip(), tls_name)
 
 
 def check_reached(peer: PeerAddress) -> None:
@@ -141,9 +154,7 @@ def load_worklist(
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = entity.connection_timeout = PATIENCE_S
     entity.add_requested_context(FIND)
     check_reached(peer)
-    assoc = entity.associate(
-        peer.host, peer.port, ae_title=peer.ae_title, tls_args=None if tls is None else (tls, peer.host)
-    )
+    assoc = entity.associate(peer.host, peer.port, ae_title=peer.ae_title, tls_args=peer.secured(tls))
     if not assoc.is_established:
         raise PeerError("The worklist server does not answer, or refuses.", "Check address, AE titles and TLS.")
     try:
@@ -160,18 +171,18 @@ def entry_from_dataset(answer: Dataset) -> WorklistEntry:
     charsets = charsets_from_dataset(answer)
     steps = answer.get("ScheduledProcedureStepSequence") or ()
     step = steps[0] if steps else None
-    name = text_from_bytes(bytes_from_element(answer, "PatientName"), charsets)
+    name = _said(answer, "PatientName", charsets)
     return WorklistEntry(
-        patient=text_from_bytes(bytes_from_element(answer, "PatientID"), charsets),
+        patient=_said(answer, "PatientID", charsets),
         name=name,
         person=name.text if name.is_flagged else person_from_text(name.text),
         study=_plain(answer, "StudyInstanceUID"),
-        accession=text_from_bytes(bytes_from_element(answer, "AccessionNumber"), charsets),
+        accession=_said(answer, "AccessionNumber", charsets),
         birth_date=_plain(answer, "PatientBirthDate"),
         date=_plain(step, "ScheduledProcedureStepStartDate"),
         time=_plain(step, "ScheduledProcedureStepStartTime"),
         modality=_plain(step, "Modality"),
-        description=text_from_bytes(bytes_from_element(answer, "RequestedProcedureDescription"), charsets),
+        description=_said(answer, "RequestedProcedureDescription", charsets),
         charsets=charsets,
     )
 
@@ -230,6 +241,13 @@ def _identifier(question: Question) -> Dataset:
         setattr(asked, name, "")
     asked.ScheduledProcedureStepSequence = [step]
     return asked
+
+
+def _said(answer: Dataset, name: str, charsets: tuple[str, ...]) -> Text:
+    """A text; flagged and cut where it is longer than any can be."""
+    raw = bytes_from_element(answer, name)
+    found = text_from_bytes(raw[:MAX_TEXT_BYTES], charsets)
+    return Text(found.text, found.is_flagged or len(raw) > MAX_TEXT_BYTES)
 
 
 def _plain(answer: Dataset | None, name: str) -> str:

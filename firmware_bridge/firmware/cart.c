@@ -107,15 +107,11 @@ bool cart_run(cart *self)
         return false;
     }
     do {
-        uint8_t bytes[64];
-        uint32_t now_ms = board_now_ms();
-        for (size_t size = board_read(BOARD_LINK, bytes, sizeof bytes); size != 0U;
-             size = board_read(BOARD_LINK, bytes, sizeof bytes)) {
-            cartlink_receive(&self->link, bytes, size, now_ms);
-        }
+        uint8_t bytes[64]; /* once a turn: a line that never rests must not stop the time, and with it "AI off" */
+        const uint32_t now_ms = board_now_ms();
+        cartlink_receive(&self->link, bytes, board_read(BOARD_LINK, bytes, sizeof bytes), now_ms);
         read_panel(self, now_ms);
         read_keys(self, now_ms);
-        cartlink_tick(&self->link, now_ms);
         write_panel(self, now_ms);
     } while (board_sleep());
     return true;

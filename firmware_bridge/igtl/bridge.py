@@ -22,12 +22,13 @@ from edge.service.newest import Newest
 from edge.service.roi import HeldRoi
 from edge.service.signal_note import SignalNote
 from edge.service.signal_state import Signal, SignalWatch
+from firmware_bridge.address import Address
 from firmware_bridge.igtl.body import BodyError
 from firmware_bridge.igtl.decoder import Message
 from firmware_bridge.igtl.frames import KIND, Turn, frame_from_message
 from firmware_bridge.igtl.link import Link
 from firmware_bridge.igtl.result import bytes_from_result, result_from_view
-from firmware_bridge.igtl.settings import Address, IgtlSettings
+from firmware_bridge.igtl.settings import IgtlSettings
 from firmware_bridge.service_client import ServiceClient
 from firmware_bridge.video.live_sender import LiveSender
 
@@ -109,7 +110,7 @@ class IgtlBridge:
 
     def _tell_results(self, loop: asyncio.AbstractEventLoop, stop: threading.Event) -> None:
         told, told_s = None, 0.0
-        with ServiceClient(self._settings.socket) as client:
+        with ServiceClient(self._settings.socket, clock=self._clock) as client:
             for view in client.events():
                 if stop.is_set():
                     return

@@ -23,7 +23,7 @@ LISTEN = Annotated[
 CONNECT = Annotated[
     Optional[Any],
     typer.Option(
-        parser=read_by("firmware_bridge.igtl.settings:address_from_text"),
+        parser=read_by("firmware_bridge.address:address_from_text"),
         metavar="HOST:PORT",
         help="HOST:PORT of a peer that is a server (PLUS, 3D Slicer).",
     ),

@@ -79,6 +79,7 @@ def _id_from_metadata(texts: Mapping[str, str | None], name: str) -> str:
     text = texts.get(name, "")
     if text is None or len(text) > MAX_KEY_LENGTH:
         raise BodyError(f"{name} is no text of at most {MAX_KEY_LENGTH} characters")
-    if any(unicodedata.category(letter) in ("Cc", "Cs", "Co", "Cn") for letter in text.rstrip("\0")):
+    bare = text.rstrip("\0")  # padding
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Co", "Cn") for letter in bare):
         raise BodyError(f"{name} holds a control character")
-    return text
+    return bare

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from edge.errors import UsageError
 from edge.service.roi import Roi
+from firmware_bridge.address import Address, address_from_text
 from firmware_bridge.igtl.link import BODY_TIMEOUT_S, Network
 
 PORT = 18944  # of OpenIGTLink
 LOOPBACK = "127.0.0.1"
-Address = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -57,23 +57,6 @@ def listening_from_text(text: str) -> Address:
         UsageError: it is none.
     """
     return address_from_text(text, LOOPBACK)
-
-
-def address_from_text(text: str, host: str = "") -> Address:
-    """`HOST:PORT`, `[IPV6]:PORT`, and `PORT` where there is a usual host.
-
-    Args:
-        text: as typed.
-        host: the usual one, or "".
-
-    Raises:
-        UsageError: it is none.
-    """
-    named, _, port = text.rpartition(":")
-    named = named.removeprefix("[").removesuffix("]") or host
-    if not named or not (port.isascii() and port.isdecimal() and len(port) < 6 and int(port) < 1 << 16):
-        raise UsageError(f"{text!r} is no address.", f"Write HOST:PORT, e.g. 192.168.7.20:{PORT}.")
-    return named, int(port)
 
 
 def network_from_text(text: str) -> Network:

@@ -100,7 +100,7 @@ class GstSource(OwnSource):
         program = shutil.which(GST)
         if program is None:
             raise DeviceError(f"{GST} is not installed.", "apt install gstreamer1.0-tools gstreamer1.0-plugins-good")
-        command = [program, "-q", *self.words, *TAIL]
+        command = [*_tied(), program, "-q", *self.words, *TAIL]
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             pipe = Pipe(process.stdout.fileno(), self.silence_s, self.stop)
@@ -172,6 +172,12 @@ def _opened(where: str) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _tied() -> tuple[str, ...]:
+    """Words before a command that end it with the thread that started it: a stalled orphan would keep the grabber."""
+    setpriv = shutil.which("setpriv")  # util-linux; where it is missing the unit's control group does it
+    return (setpriv, "--pdeathsig", "KILL") if setpriv else ()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

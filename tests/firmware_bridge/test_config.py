@@ -64,4 +64,4 @@ def test_a_bridge_whose_package_is_missing_says_how_to_get_it() -> None:
     command = [sys.executable, "-c", MISSING, "bridge", "cart", "--port", "x"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 4
-    assert "cure: pip install" in done.stderr
+    assert "pip install" in done.stderr

@@ -18,7 +18,7 @@ from edge.exam_keys import ExamKey
 from edge.exam_state import PlaneState
 from edge.keyring import Keyring
 from edge.service.view import View
-from firmware_bridge.service_client import MAX_ANSWER_BYTES, ServiceClient
+from firmware_bridge.service_client import MAX_ANSWER_BYTES, SILENCE_S, ServiceClient
 from tests.edge.conftest import Maker
 from tests.edge.page.scripted_bedside import ScriptedBedside
 from tests.edge.page.scripted_states import bedside_in
@@ -143,6 +143,18 @@ def test_a_silent_stream_is_lost_after_its_time(tmp_path: Path) -> None:
         started_s = time.monotonic()
         assert next(client.events(silence_s=0.3)) is None
         assert time.monotonic() - started_s < 2.0
+
+
+def test_views_that_waited_while_this_side_slept_are_not_taken_for_new_ones(
+    box: ScriptedBedside, tmp_path: Path
+) -> None:
+    now = [0.0]
+    with scripted_service(box, tmp_path / "api.sock") as path, ServiceClient(path, clock=lambda: now[0]) as client:
+        events = client.events()
+        assert next(events) is not None
+        now[0] += SILENCE_S + 0.1
+        assert next(events) is None
+        assert next(events) is not None
 
 
 def test_events_go_on_after_the_service_refused_them(tmp_path: Path) -> None:

@@ -17,10 +17,15 @@ SOCKET = Path("/run/vmamba-edge/api.sock")
 DICOM: dict[str, Any] = {
     "host": "127.0.0.1",
     "ae_title": "BOX",
+    "port": 11112,
+    "spool": None,
+    "outbox": None,
     "send": None,
     "tls_cert": None,
     "tls_key": None,
     "tls_ca": None,
+    "tls_name": "",
+    "caller": None,
 }
 IGTL: dict[str, Any] = {"socket": SOCKET, "listen": None, "connect": None, "allow": None}
 NETWORK = ip_network("10.0.0.0/24")
@@ -59,3 +64,36 @@ def test_pictures_of_a_scanner_get_more_memory_and_threads_than_a_lamp() -> None
 def test_a_host_that_is_a_name_cannot_be_let_through() -> None:
     with pytest.raises(UsageError, match=r"'pacs\.ward'"):
         units.dicom({**DICOM, "send": ["pacs.ward:104:PACS"]})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fits"),
+    [
+        ("spool", Path("/srv/spool"), False),
+        ("spool", Path("/var/lib/vmamba-edge-dicom/../vmamba-edge"), False),
+        ("outbox", Path("/var/lib/vmamba-edge/outbox.db"), False),
+        ("outbox", Path("/var/lib/vmamba-edge-dicom/reports.db"), False),  # and nowhere to send them
+        ("spool", Path("/var/lib/vmamba-edge-dicom/pictures"), True),
+        ("port", 104, False),
+        ("port", 2762, True),
+    ],
+)
+def test_what_the_unit_of_the_scanner_could_not_have_is_refused(name: str, value: object, fits: bool) -> None:
+    if fits:
+        assert units.dicom({**DICOM, name: value}).words == ("bridge", "dicom")
+        return
+    with pytest.raises(UsageError, match=rf"dicom\.{name}"):
+        units.dicom({**DICOM, name: value})
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"ae_title": "A" * 17}, "no AE title"),
+        ({"caller": ["SCANNER", ""]}, "no AE title"),
+        ({"tls_name": "pacs"}, "three files"),
+    ],
+)
+def test_options_with_which_the_bridge_would_not_start_are_refused(changes: dict[str, object], cause: str) -> None:
+    with pytest.raises(UsageError, match=cause):
+        units.dicom({**DICOM, **changes})

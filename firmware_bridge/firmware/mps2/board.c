@@ -26,7 +26,7 @@ typedef struct {
 #define CART_NVIC_ENABLE (*(volatile uint32_t *)0xE000E100U)
 
 typedef struct {
-    uint8_t bytes[CART_RING];
+    volatile uint8_t bytes[CART_RING]; /* volatile too: else a byte may be stored after the count that tells of it */
     volatile uint16_t put, got; /* free running; written by one side each */
 } byte_ring;
 

@@ -42,12 +42,12 @@ uint32_t board_boot_id(void)
 static int open_socket(void)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (fd < 0 || strlen(line_path) >= sizeof address.sun_path) {
-        return fd;
+    const int fd = strlen(line_path) < sizeof address.sun_path ? socket(AF_UNIX, SOCK_STREAM, 0) : -1;
+    if (fd < 0) {
+        return -1;
     }
     (void)strcpy(address.sun_path, line_path);
-    if (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0) {
+    if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
         (void)close(fd);
         return -1;
     }

@@ -12,7 +12,7 @@ import pytest
 from edge.keyring import Keyring
 from tests.conftest import Command, absent, check_told
 from tests.edge.conftest import MANIFEST, Maker
-from tests.edge.deploy.installing import KEYS, PROGRAM, UNIT, files_below
+from tests.edge.deploy.installing import CONFIG, KEYS, PROGRAM, UNIT, files_below
 
 
 def test_everything_the_service_needs_is_written(install: Command, released: Path, root: Path) -> None:
@@ -86,6 +86,14 @@ def test_a_removal_keeps_exams_keys_and_other_peoples_files(install: Command, re
     assert "nothing is installed" in install("--remove").out
 
 
+def test_a_config_file_that_no_installation_wrote_stays(install: Command, released: Path, root: Path) -> None:
+    (root / CONFIG).parent.mkdir(parents=True)
+    (root / CONFIG).write_text("[dicom]\n")
+    assert install(released).code == 0
+    assert install("--remove").code == 0
+    assert (root / CONFIG).read_text() == "[dicom]\n"
+
+
 def test_an_altered_bundle_is_refused_before_anything_is_written(install: Command, released: Path, root: Path) -> None:
     data = bytearray(released.read_bytes())
     data[-1] ^= 1
@@ -140,6 +148,17 @@ def test_a_page_for_others_needs_to_be_told_for_whom(install: Command, released:
 @pytest.mark.parametrize("program", ["/home/you/.venv/bin/edge", "/root/edge", "/tmp/edge", "edge"])
 def test_a_program_that_the_service_could_not_see_is_refused(install: Command, released: Path, program: str) -> None:
     check_told(install(released, "--program", program), 2, "cannot see")
+
+
+@pytest.mark.parametrize(
+    ("source", "extras"), [("camera", "serve,video"), ("folder:/in", "serve,video"), ("demo", "serve")]
+)
+def test_how_to_install_the_program_names_what_its_source_needs(
+    install: Command, released: Path, source: str, extras: str
+) -> None:
+    done = install(released, "--program", "/home/you/edge", "--source", source)
+    check_told(done, 2, "cannot see")
+    assert f"/opt/vmamba-edge/bin/pip install '.[{extras}]'" in done.err
 
 
 def test_without_root_the_machine_itself_is_refused(

@@ -81,6 +81,12 @@ def test_each_side_says_each_second_that_it_lives(ends: Ends) -> None:
     assert 9 <= len(delivered(ends.box_heard, Health)) <= 11
 
 
+def test_damaged_frames_are_counted_since_the_start_whatever_became_of_the_line(ends: Ends) -> None:
+    ends.box.received(b"damaged\0", ends.now_s)
+    ends.box.lost(ends.now_s)
+    assert ends.box.frames.damaged == 1
+
+
 def test_two_seconds_of_silence_end_the_link_and_it_comes_back_by_itself(ends: Ends) -> None:
     ends.to_cart = ends.to_box = deaf
     ends.run(1.9)

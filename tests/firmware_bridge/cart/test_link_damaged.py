@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from firmware_bridge.cart.link_states import Answered, Delivered, State
-from firmware_bridge.cart.messages import Button, Buzz, Input, Signal, Status
+from firmware_bridge.cart.messages import Button, Buzz, Input, Lamp, LampPattern, Led, Signal, Status
 from tests.firmware_bridge.cart.damaged import BadWire
-from tests.firmware_bridge.cart.two_ends import Ends
+from tests.firmware_bridge.cart.two_ends import Ends, clean
 
 EVENTS = 2000
 STEP_S = 0.005
@@ -64,6 +64,21 @@ def test_the_same_holds_where_most_frames_are_damaged_and_the_link_falls_again_a
     pressed, rung, _ = deliver(ends, 100)
     assert [body.event_id for body in pressed] == [body.event_id for body in rung] == list(range(1, 101))
     assert ends.box.frames.damaged > 20
+
+
+def test_what_was_unsaid_while_the_link_was_down_is_not_said_after_it() -> None:
+    ends = Ends().open()
+    ends.to_cart = lambda data: b""
+    for event in (Buzz(0, Signal.CAPTURED), Led(0, Lamp.ATTENTION, LampPattern.ON), Buzz(0, Signal.COMPLETE)):
+        assert ends.box.post(event, ends.now_s)
+    ends.run(3.0)
+    assert ends.box.state is not State.UP
+    ends.box.withdraw(Buzz)
+    assert ends.box.unanswered == 1
+    ends.to_cart = clean
+    ends.run(1.0)
+    said = [o.body for o in ends.cart_heard if isinstance(o, Delivered)]
+    assert [type(body) for body in said if isinstance(body, (Buzz, Led))] == [Led]
 
 
 def test_a_restart_of_the_cart_in_the_midst_of_it_loses_nothing_that_the_box_says() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from firmware_bridge.cart.hello import box_hello, refusal_text, sim_hello
+from firmware_bridge.cart.hello import box_hello, name_of, refusal_text, sim_hello
 from firmware_bridge.cart.link import Link
 from firmware_bridge.cart.link_states import Changed, Delivered, State
 from firmware_bridge.cart.messages import Button, Input, Refusal, Role
@@ -18,6 +18,7 @@ MISFITS = [
     ({"major": 2}, Refusal.MAJOR, "speaks version 2.0 of the link, this box 1.0"),
     ({"schema_hash": 5}, Refusal.SCHEMA, "another cart.proto (0000000000000005"),
     ({"role": Role.BOX}, Refusal.ROLE, "a box too"),
+    ({"role": Role.UNKNOWN}, Refusal.ROLE, "a box too"),
 ]
 
 
@@ -46,6 +47,12 @@ def test_a_line_that_echoes_is_refused() -> None:
     box.opened(0.0)
     box.received(box.take_written(), 0.0)
     assert box.state is State.REFUSED
+
+
+def test_a_strangers_name_is_no_line_of_a_log_and_no_order_to_a_terminal() -> None:
+    assert name_of(replace(sim_hello(), firmware='cart 1\n{"event": "key"}\x1b[2J')) == 'cart 1?{"event": "key"}?[2J'
+    assert name_of(replace(sim_hello(), firmware="x" * 99)) == "x" * 31
+    assert name_of(None) == ""
 
 
 def test_nothing_is_acted_on_before_the_ends_agree() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -116,6 +117,22 @@ def test_the_panel_says_ai_off_in_both_languages() -> None:
     assert "AI OFF / AI 已关闭" in text
     assert "● ○" in text
     assert "bell: signal captured" in text
+
+
+def test_keys_that_are_struck_together_are_all_taken(tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "edge", "sim", "cart", "--listen", f"unix:{tmp_path}/c.sock", "--json"]
+    with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, text=True) as sim:
+        try:
+            assert sim.stdout is not None
+            assert json.loads(sim.stdout.readline())["event"] == "listening"
+            assert json.loads(sim.stdout.readline())["event"] == "lamps"  # its keyboard is open
+            os.write(ours, b"ffq")
+            assert sim.wait(20) == 0
+        finally:
+            sim.kill()
+            os.close(ours)
+            os.close(theirs)
 
 
 @pytest.mark.parametrize("kind", ["unix", "tcp", "pty"])

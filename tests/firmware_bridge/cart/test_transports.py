@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from firmware_bridge.cart.link_states import State
 from firmware_bridge.cart.listeners import listening
 from firmware_bridge.cart.transports import (
     MAX_UNSENT_BYTES,
+    UNHEARD_MS,
     Port,
     loopback,
     open_serial,
@@ -42,7 +44,8 @@ def read(port: Port) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "com1", "tcp:", "tcp:host", "tcp:host:", "tcp:host:x", "tcp:host:70000", "unix:", "usb:1"]
+    "text",
+    ["", "com1", "tcp:", "tcp:host", "tcp:host:", "tcp:host:x", "tcp:host:70000", "tcp:a..b:1", "unix:", "usb:1"],
 )
 def test_a_text_that_names_no_port_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
@@ -87,11 +90,24 @@ def test_bytes_pass_both_ways(kind: str, tmp_path: Path) -> None:
         assert read(near) == b"\x00\x03\x11\x13\n\r"
 
 
-def test_a_tcp_port_does_not_wait_for_more_bytes() -> None:
+def test_a_tcp_port_does_not_wait_for_more_bytes_nor_for_a_peer_that_vanished() -> None:
     with listening("tcp:127.0.0.1:0") as found, opener_from_text(found.address)() as near, found.opener() as far:
         for port in (near, far):
             with socket.socket(fileno=os.dup(port.fileno())) as end:
                 assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == UNHEARD_MS
+
+
+def test_a_listener_that_hangs_does_not_hold_up_who_calls(tmp_path: Path) -> None:
+    path = str(tmp_path / "hung.sock")
+    with socket.socket(socket.AF_UNIX) as end, ExitStack() as stack:
+        end.bind(path)
+        end.listen(0)
+        started_s = time.monotonic()
+        with pytest.raises(PeerError):
+            for _ in range(8):  # until its queue is full
+                stack.enter_context(open_unix(path))
+        assert time.monotonic() - started_s < WAIT_S
 
 
 def test_a_closed_end_is_told() -> None:
@@ -142,6 +158,18 @@ def test_a_link_comes_back_within_two_seconds_every_time(lines: tuple[Line, Line
         lines[number % 2].drop(PeerError("Unplugged.", "Plug it in."))
         assert lines[number % 2].link.state is State.CLOSED
     assert longest_s < 2.0
+
+
+def test_a_thread_that_wakes_too_late_writes_into_nobody_elses_file() -> None:
+    with Waker() as waker:
+        pass
+    reading, writing = os.pipe()  # has the numbers that the waker had
+    os.set_blocking(reading, False)
+    waker.wake()
+    with pytest.raises(BlockingIOError):
+        os.read(reading, 1)
+    os.close(reading)
+    os.close(writing)
 
 
 def test_a_wake_ends_the_wait() -> None:

@@ -18,6 +18,7 @@ from firmware_bridge.dicom.forwarder import Forwarder
 from firmware_bridge.dicom.received import name_from_uid
 from firmware_bridge.dicom.scanner import Pretended, object_from_pictures
 from firmware_bridge.dicom.spool import Spool
+from firmware_bridge.dicom.still_client import StillClient
 from tests.edge.conftest import Maker
 from tests.edge.serving import Serving, bands_bundle, serving
 from tests.firmware_bridge.dicom.receiving import files_of_objects, receiving
@@ -120,6 +121,27 @@ def test_a_file_that_was_cut_since_it_was_checked_is_held_and_the_next_ones_go_o
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
         assert spool.counts()["held"] == 3
+
+
+def test_a_fault_of_the_program_in_one_object_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(self: StillClient, pixels: Any, name: str, *_: object, **__: object) -> str:
+        if not name.endswith("3"):
+            raise ZeroDivisionError
+        return "kept"
+
+    monkeypatch.setattr(StillClient, "settle_frame", faulty)
+    told: list[str] = []
+    with Spool(tmp_path / "s") as spool:
+        for number in range(4):  # more than there are threads
+            spool.put([np.zeros((4, 6), np.uint8)], lambda number=number: head(number))  # type: ignore[misc]
+        with Forwarder(spool, tmp_path / "none.sock", told.append):
+            deadline = time.monotonic() + 5
+            while len(told) < 4:
+                assert time.monotonic() < deadline, told
+                time.sleep(0.01)
+        assert (spool.counts()["held"], spool.counts()["kept"]) == (3, 1)
 
 
 def test_an_image_for_an_ended_exam_stays_in_the_spool(service: Serving, tmp_path: Path) -> None:

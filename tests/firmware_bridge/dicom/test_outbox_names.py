@@ -14,7 +14,8 @@ from firmware_bridge.dicom.outbox_names import MAX_STUDIES, NAMES_S, facts_from_
 from firmware_bridge.dicom.outbox_study import StudyFacts, check_facts
 from firmware_bridge.dicom.scanner import Pretended
 from tests.firmware_bridge.dicom.finished import CHINESE, finished, outbox_at
-from tests.firmware_bridge.dicom.receiving import planted
+from tests.firmware_bridge.dicom.receiving import bytes_from_object, planted
+from tests.firmware_bridge.dicom.test_texts import CASES, NAME
 
 KEY = ExamKey("P7", "1.2.3.4")
 FACTS = StudyFacts("P7", CHINESE, "19900101", "F", "1.2.3.4", "ACC-9", "S1", "20261121", "101500", "Li^Wei", "OB")
@@ -52,6 +53,16 @@ def test_patient_and_study_are_read_as_the_scanner_wrote_them(tmp_path: Path, ch
     assert told(tmp_path, object_of(FACTS, charset)) == FACTS
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_a_name_in_each_character_set_is_right(tmp_path: Path, case: str) -> None:
+    raw, charsets = CASES[case]
+    made = object_of(replace(FACTS, name="N" * (len(raw) + len(raw) % 2)))
+    made.SpecificCharacterSet = charsets
+    mark = str(made.PatientName).encode()
+    (tmp_path / "one.dcm").write_bytes(bytes_from_object(made).replace(mark, raw.ljust(len(mark))))
+    assert facts_from_object(tmp_path / "one.dcm", KEY).name == NAME
+
+
 def test_a_name_whose_character_set_is_not_told_is_none(tmp_path: Path) -> None:
     made = object_of(FACTS)
     del made.SpecificCharacterSet
@@ -84,6 +95,14 @@ def test_an_exam_gets_what_was_told_of_its_study_and_no_other(tmp_path: Path) ->
         outbox.names.learn(FACTS)
         assert outbox.names.facts_of(replace(document, patient="P7", study="1.2.3.4")) == FACTS
         assert outbox.names.facts_of(document).name == ""
+
+
+def test_an_object_that_tells_less_of_its_study_takes_no_name_away(tmp_path: Path) -> None:
+    document = replace(finished(tmp_path).document, patient="P7", study="1.2.3.4")
+    with outbox_at(tmp_path / "outbox.db") as outbox:
+        outbox.names.learn(FACTS)
+        outbox.names.learn(replace(FACTS, name="", accession="", description="OB 2"))
+        assert outbox.names.facts_of(document) == replace(FACTS, description="OB 2")
 
 
 def test_names_go_after_a_week_or_for_newer_ones(tmp_path: Path) -> None:

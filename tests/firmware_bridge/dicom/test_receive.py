@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 from firmware_bridge.dicom.received import name_from_uid
 from firmware_bridge.dicom.scanner import Pretended, object_from_pictures
 from firmware_bridge.dicom.spool_file import frames_from_file, head_from_file
+from tests.firmware_bridge.dicom.archives import free_port
 from tests.firmware_bridge.dicom.certificates import authority_files, tls_files
 from tests.firmware_bridge.dicom.receiving import Receiving, files_of_objects, picture, planted, receiving
 
@@ -96,6 +99,29 @@ def test_an_object_without_a_region_is_refused_with_a_status(bridge: Receiving, 
     told = bridge.push(files_of_objects(tmp_path / "sent", [made]), "-d")
     assert "0xc000" in (told.stdout + told.stderr).lower()
     assert bridge.heads([made]) == []
+
+
+def test_of_a_refused_object_no_name_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VMAMBA_EDGE_HOME", str(tmp_path / "home"))
+    objects = [planted(number, Pretended(seed=number)) for number in range(3)]  # each of a study of its own
+    del objects[0].SequenceOfUltrasoundRegions
+    objects[1].PixelData = objects[1].PixelData[:100]
+    files = files_of_objects(tmp_path / "sent", objects)
+    outbox = tmp_path / "outbox.db"
+    options = ("--send", f"127.0.0.1:{free_port()}:PACS", "--outbox", outbox)
+    with receiving(tmp_path / "spool", tmp_path / "none.sock", *options) as bridge:
+        for file in files[:2]:
+            assert "0xc000" in bridge.push([file], "-d").stderr.lower()
+        assert studies(outbox) == 0
+        assert bridge.push(files[2:]).returncode == 0
+        assert studies(outbox) == 1
+
+
+def studies(outbox: Path) -> int:
+    """Of how many studies an outbox has heard."""
+    with closing(sqlite3.connect(f"file:{outbox}?mode=ro", uri=True)) as connection:
+        ((count,),) = connection.execute("SELECT count(*) FROM studies").fetchall()
+    return int(count)
 
 
 def kill_after(bridge: Receiving, count: int) -> None:

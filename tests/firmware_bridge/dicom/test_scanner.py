@@ -98,7 +98,8 @@ def test_mutual_tls_between_both(pictures: Path, tmp_path: Path) -> None:
     with receiving(tmp_path / "spool", tmp_path / "none.sock", *own) as bridge:
         to = ("--to", f"127.0.0.1:{bridge.port}")
         tls = ("--tls-cert", probe.certificate, "--tls-key", probe.key, "--tls-ca", probe.authority)
-        assert sim(pictures, *to, *tls)[1]["accepted"] == 4
+        assert sim(pictures, *to, *tls, "--tls-name", "box")[1]["accepted"] == 4
+        assert sim(pictures, *to, *tls)[1]["accepted"] == 0  # no certificate of 127.0.0.1
         assert sim(pictures, *to)[1]["accepted"] == 0
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edge.errors import ImageError, MachineError, UsageError
+from firmware_bridge.dicom.settled_log import EXPIRED
 from firmware_bridge.dicom.spool import SameNameError, Spool, SpoolEntry
 from firmware_bridge.dicom.spool_file import SCHEMA, SpoolHead, frames_from_file, head_from_file
 
@@ -231,6 +232,17 @@ def test_a_held_object_stays_and_goes_out_again_after_a_restart(tmp_path: Path) 
         assert len(spool.expired(3600.0)) == 1
     with Spool(tmp_path / "s") as spool:
         assert claimed(spool).head.name.endswith("1")
+
+
+def test_an_object_that_nobody_took_in_time_is_a_new_one_when_it_is_sent_again(tmp_path: Path) -> None:
+    with Spool(tmp_path / "s") as spool:
+        put(spool, 1)
+        spool.settle(claimed(spool), EXPIRED)
+        assert put(spool, 1)
+        spool.settle(claimed(spool), EXPIRED)
+    with Spool(tmp_path / "s") as spool:
+        assert spool.counts()[EXPIRED] == 2
+        assert put(spool, 1)
 
 
 def test_clips_wait_for_the_thread_that_plays_them(tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ def test_a_name_of_ascii_needs_no_character_set() -> None:
         ("王".encode("gb2312"), ["", "ISO 2022 IR 58"]),  # without its escape sequence
         (b"A\x1bB", []),
         (b"A\x00\x07B", ["ISO_IR 192"]),
+        ("Wang^Fei\u202eiL".encode(), ["ISO_IR 192"]),  # shown from right to left: another name
+        ("Wang\u2028Fei".encode(), ["ISO_IR 192"]),
     ],
 )
 def test_what_does_not_fit_is_flagged(raw: bytes, charsets: list[str]) -> None:

@@ -23,6 +23,7 @@ from firmware_bridge.dicom.worklist import (
     PeerAddress,
     Question,
     WorklistEntry,
+    entry_from_dataset,
     load_worklist,
     opening_from_entry,
     peer_from_text,
@@ -33,6 +34,7 @@ from tests.firmware_bridge.dicom.receiving import BRIDGE, ran, tool
 from tests.firmware_bridge.dicom.test_texts import CASES, NAME
 
 TITLE = "WARD"
+LONGEST = 2048  # characters that are shown of a text
 DATE = "20261121"
 
 
@@ -207,3 +209,14 @@ def test_an_entry_whose_patient_is_not_certain_opens_nothing() -> None:
     entry = WorklistEntry(Text("\\xFF", True), text, "A", "1.2", text, "", "", "", "US", text, ())
     with pytest.raises(InputError):
         opening_from_entry(entry)
+
+
+@pytest.mark.filterwarnings("ignore:The value length")  # of pydicom, while it is made
+def test_a_text_that_is_too_long_to_be_one_is_cut_and_flagged() -> None:
+    from pydicom import Dataset
+
+    answer = Dataset()
+    answer.AccessionNumber, answer.StudyInstanceUID = "A" * 100_000, "1.2.3"
+    found = entry_from_dataset(answer)
+    assert found.accession == Text("A" * LONGEST, True)
+    assert found.study == "1.2.3"

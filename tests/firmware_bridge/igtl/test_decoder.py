@@ -113,6 +113,11 @@ def test_metadata_names_patient_study_and_scanner() -> None:
     assert (frame.key, frame.machine) == (ExamKey("P-1", "1.2.3"), "C3 HD")  # type: ignore[attr-defined]
 
 
+def test_the_padding_of_a_scanners_name_is_none_of_it() -> None:
+    padded = [("ManufacturerModelName", b"C3 HD\0\0", 106)]
+    assert frame_of(message("IMAGE", with_metadata(image_content(), padded), 2)).machine == "C3 HD"  # type: ignore[attr-defined]
+
+
 def test_version_2_without_metadata_is_a_frame_without_a_key() -> None:
     assert frame_of(message("IMAGE", with_metadata(image_content(), []), 2)).key is None  # type: ignore[attr-defined]
 

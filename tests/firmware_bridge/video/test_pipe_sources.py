@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,8 @@ from edge.service.source_options import SourceOptions
 from firmware_bridge.video.bridge import VideoSettings, open_video
 from firmware_bridge.video.pipe import Pipe
 from firmware_bridge.video.pipe_sources import GstSource, PipeSource, frames_from_pipe
+from tests.conftest import absent
+from tests.firmware_bridge.bridging import WAIT_S, bridging
 
 OPTIONS = SourceOptions()
 HEAD = b"YUV4MPEG2 W48 H32 F60:1 Ip A1:1 C420jpeg\n"
@@ -112,6 +116,34 @@ def test_without_gstreamer_the_cure_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(DeviceError, match="not installed"):
         next(GstSource(("videotestsrc",), OPTIONS, threading.Event()).frames())
+
+
+@pytest.mark.peer
+def test_a_stalled_pipeline_does_not_outlive_a_bridge_that_is_killed(tmp_path: Path) -> None:
+    if shutil.which("gst-launch-1.0") is None:
+        absent("gstreamer1.0-tools is not installed")
+    name = f"stalled{os.getpid()}"
+    source = f"gst:appsrc name={name} ! video/x-raw,format=I420,width=320,height=240,framerate=30/1"
+    with bridging("video", source, "--socket", tmp_path / "none.sock") as bridge:
+        wait_until(lambda: is_pipeline_running(name))
+        bridge.process.kill()
+        wait_until(lambda: not is_pipeline_running(name))
+
+
+def is_pipeline_running(name: str) -> bool:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            words = path.read_bytes()
+            if b"gst-launch-1.0\0-q\0" in words and f"name={name}".encode() in words:
+                return True
+    return False
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(
