@@ -54,7 +54,7 @@ def runner_from_file(
         preprocess = session.manifest.preprocess
         shape = (1, preprocess.channels, preprocess.size_px, preprocess.size_px)
         x = rng.standard_normal(shape).astype(np.float32)
-        return lambda: session.logits(x), session.notices
+        return lambda: session.logits(x), tuple(notice.en for notice in session.notices)
     engine = session_from_file(file, threads)
     given = engine.get_inputs()[0]
     sides = [side if isinstance(side, int) else (1 if axis == 0 else size_px) for axis, side in enumerate(given.shape)]

@@ -43,9 +43,7 @@ STAGES = (Stage(56, 96, 2), Stage(28, 192, 2), Stage(14, 384, 8), Stage(7, 768, 
 POOLS = ("library", "onnxruntime")  # whose threads: the library's own, started for one call, or ONNX Runtime's
 THREADS = (1, 2)
 WALL_CALLS = 5  # in a row: the best of few calls on two cores is too often one that had to wait for a core
-NO_TORCH = (
-    "torch is not installed: torch_chunked_ns and backward_torch_ns are null (pip install 'vmamba-edge[compile]')."
-)
+NO_TORCH = "torch is not installed: torch_chunked_ns and backward_torch_ns are null (extra: compile)."
 ONE_CORE = "This process may use one core only: two threads can be no faster than one."
 
 

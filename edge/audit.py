@@ -41,7 +41,7 @@ class AuditEntry:
         exam: random UUID.
         sequence: of the event within the exam; 0 where the exam was opened, one more than its last at its deletion.
         kind: of the event, or the store's own.
-        operator: id of who was picked at exam start, or "unauthenticated".
+        operator: id of who did it, or "unauthenticated"; of what the machine does, who was named to examine.
         wall: UTC, as the clock told it; never used for an order or a decision.
         bundle: SHA-256 of the bundle.
         content: SHA-256 over the stored, salted bytes; of nothing at a deletion.

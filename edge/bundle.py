@@ -28,6 +28,7 @@ from typing import Any
 from edge.errors import DeviceError, TrustError
 from edge.files import sha256_from_bytes
 from edge.manifest import Manifest, Part, check_manifest, manifest_from_json
+from edge.packages import UPGRADE_CURE
 from edge.record import RecordError, bytes_from_record, json_from_bytes, record_from_json
 from edge.signature import SIGNATURE_BYTES, SigningKey, fingerprint_from_public, is_signed
 
@@ -159,7 +160,7 @@ def _header_from_bytes(data: bytes) -> tuple[int, bytes]:
     if version != CONTAINER_VERSION or reserved:
         raise DeviceError(
             f"The bundle has container version {version}.{reserved}; this runtime reads {CONTAINER_VERSION}.0.",
-            "Upgrade the runtime (pip install -U vmamba-edge), or copy the bundle again if it was damaged.",
+            f"{UPGRADE_CURE}; or copy the bundle again if it was damaged.",
         )
     _check_lengths(len(data), length)
     if len(data) < HEADER_BYTES + length:

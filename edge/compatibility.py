@@ -7,6 +7,7 @@ import re
 from edge.cpu import Cpu
 from edge.errors import DeviceError
 from edge.manifest import Manifest
+from edge.packages import UPGRADE_CURE
 from edge.quality import CHECKS
 
 
@@ -24,7 +25,7 @@ def check_compatible(manifest: Manifest, version: str, cpu: Cpu) -> None:
     if _numbers(version) < _numbers(manifest.runtime_min):
         raise DeviceError(
             f"The bundle needs vmamba-edge {manifest.runtime_min}; this is {version}.",
-            "Upgrade the runtime: pip install -U vmamba-edge.",
+            UPGRADE_CURE,
         )
     if missing := [flag for flag in manifest.isa if flag not in cpu.features]:
         raise DeviceError(
@@ -34,7 +35,7 @@ def check_compatible(manifest: Manifest, version: str, cpu: Cpu) -> None:
     if unknown := [name for name in manifest.input_checks if name not in CHECKS]:
         raise DeviceError(
             f"The bundle asks for input checks this runtime does not have: {', '.join(unknown)}.",
-            "Upgrade the runtime: pip install -U vmamba-edge.",
+            UPGRADE_CURE,
         )
 
 

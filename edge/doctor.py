@@ -20,6 +20,7 @@ from edge.backends.ort import ort_version
 from edge.cpu import load_cpu
 from edge.errors import EdgeError
 from edge.keyring import Keyring
+from edge.packages import install_cure
 from edge.plans import PlanCache
 
 DISTRIBUTION = "vmamba-edge"
@@ -98,7 +99,7 @@ def _extras() -> Iterator[Finding]:
         return
     for extra, packages in packages_from_requirements(lines).items():
         absent = [package for package in packages if not _is_installed(package)]
-        cure = f"pip install '{DISTRIBUTION}[{extra}]'" if absent else ""
+        cure = install_cure(extra) if absent else ""
         detail = f"without {', '.join(absent)}" if absent else ", ".join(packages)
         yield Finding(f"extra {extra}", "missing" if absent else "ok", detail, cure)
 
@@ -173,7 +174,7 @@ def _owner(name: str, owners: Mapping[str, list[str]]) -> Finding:
     places = [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []
     ours = Path(edge.__file__).parent.parent
     if not places:
-        return Finding(f"package {name}", "missing", "not found", f"pip install {DISTRIBUTION}")
+        return Finding(f"package {name}", "missing", "not found", install_cure())
     if ours not in {place.parent for place in places}:
         return Finding(
             f"package {name}", "broken", f"found in {places[0]}", "Install into a virtual environment of its own"

@@ -27,14 +27,16 @@ class EdgeError(Exception):
     Args:
         cause: what was found and what was expected, one line.
         cure: what to do about it, one line.
+        word: of `edge/page/static/texts.js` ("error_WORD"), where a sonographer may meet it; "": it is for technicians.
     """
 
     exit_code = 1
 
-    def __init__(self, cause: str, cure: str) -> None:
+    def __init__(self, cause: str, cure: str, word: str = "") -> None:
         super().__init__(f"{cause} {cure}")
         self.cause = cause
         self.cure = cure
+        self.word = word
 
 
 class MachineError(EdgeError):

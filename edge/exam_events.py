@@ -3,7 +3,7 @@
 ::
 
     machine  Captured (by machine, freeze or store)        user   Confirmed  NotObtainable  TakenBack  Reassigned
-    service  Opened  Paused  Continued  Ended                     Unassigned  FetusSwitched
+    service  Opened  Paused  Continued  Ended                     Unassigned  FetusSwitched  OperatorNamed
              ModelChanged  ClockRestarted
 
 In: an event, or its JSON from the store. Out: the other of the two. Single frames are no events: an exam has tens of
@@ -137,6 +137,11 @@ class FetusSwitched(Event):
 
 
 @dataclass(frozen=True)
+class OperatorNamed(Event):
+    """From now on `by` examines; until then nobody was named, or another one."""
+
+
+@dataclass(frozen=True)
 class Captured(Event):
     """A frame was kept; plane None: no plane was named, it waits in the tray for the user."""
 
@@ -193,6 +198,7 @@ KINDS: Mapping[str, type[Event]] = {
     "clock_restarted": ClockRestarted,
     "model_changed": ModelChanged,
     "fetus_switched": FetusSwitched,
+    "operator_named": OperatorNamed,
     "captured": Captured,
     "confirmed": Confirmed,
     "not_obtainable": NotObtainable,

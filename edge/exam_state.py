@@ -70,7 +70,7 @@ class Exam:
         covered: planes that the bundle answers; empty without a threshold.
         threshold: of the bundle, or None.
         bundle: its digest.
-        operator: who opened it.
+        operator: who examines: the one that was named last, or "unauthenticated".
         opened_wall: when, ISO 8601, UTC.
         fetuses: how many.
         fetus: that is being scanned, 1..fetuses.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from edge.audit import UNAUTHENTICATED
 from edge.confidence import HIGH
 from edge.exam_events import (
     BY_MACHINE,
@@ -23,6 +24,7 @@ from edge.exam_events import (
     FetusSwitched,
     ModelChanged,
     NotObtainable,
+    OperatorNamed,
     Paused,
     Reassigned,
     TakenBack,
@@ -68,6 +70,11 @@ def _fetus_switched(exam: Exam, event: FetusSwitched, at_s: float) -> Exam:
     if not 1 <= event.fetus <= MAX_FETUSES:
         return exam
     return replace(with_fetuses(exam, event.fetus), fetus=event.fetus)
+
+
+def _operator_named(exam: Exam, event: OperatorNamed, at_s: float) -> Exam:
+    """Somebody only: neither the machine nor nobody takes the place of a person."""
+    return exam if event.by in (BY_MACHINE, UNAUTHENTICATED) else replace(exam, operator=event.by)
 
 
 def _captured(exam: Exam, event: Captured, at_s: float) -> Exam:
@@ -191,6 +198,7 @@ STEPS: Mapping[type[Event], Callable[[Exam, Any, float], Exam]] = {
     Ended: _ended,
     ModelChanged: _model_changed,
     FetusSwitched: _fetus_switched,
+    OperatorNamed: _operator_named,
     Captured: _captured,
     Confirmed: _confirmed,
     NotObtainable: _not_obtainable,

@@ -8,6 +8,7 @@ from pathlib import Path
 from edge.bundle import Bundle, bundle_from_bytes, check_size
 from edge.errors import InputError, MachineError
 from edge.keyring import Key, Keyring
+from edge.manifest import Notice
 
 
 def load_bundle(path: Path, keyring: Keyring) -> Bundle:
@@ -35,20 +36,23 @@ def load_bundle(path: Path, keyring: Keyring) -> Bundle:
     return bundle_from_bytes(data, keyring.public_from_fingerprint)
 
 
-def notices_from_bundle(bundle: Bundle, key: Key) -> tuple[str, ...]:
+def notices_from_bundle(bundle: Bundle, key: Key) -> tuple[Notice, ...]:
     """What a person must be told at each start with this bundle.
 
     Args:
         bundle: a verified bundle.
         key: the key that signed it.
     """
-    gate, notices = bundle.manifest.gate, []
+    manifest, notices = bundle.manifest, list[Notice]()
     if key.development:
-        notices.append(f"{bundle.manifest.name} is signed with this machine's development key: not a release.")
-    if bundle.manifest.watermark is not None:
-        notices.append(bundle.manifest.watermark)
-    if gate.skipped:
-        notices.append("The accuracy gate was skipped when this bundle was built.")
-    if bundle.manifest.decision.threshold is None:
-        notices.append("No acceptance threshold was measured for this model: no plane is accepted.")
+        en = f"{manifest.name} is signed with this machine's development key: not a release."
+        notices.append(Notice(en, f"模型包 {manifest.name} 使用本机开发密钥签名，不是正式发布版本。"))
+    if manifest.watermark is not None:
+        notices.append(Notice(manifest.watermark, f"模型标注：{manifest.watermark}"))
+    if manifest.gate.skipped:
+        en = "The accuracy gate was skipped when this bundle was built."
+        notices.append(Notice(en, "该模型包生成时跳过了准确性检验。"))
+    if manifest.decision.threshold is None:
+        en = "No acceptance threshold was measured for this model: no plane is accepted."
+        notices.append(Notice(en, "该模型未测定阈值，因此不给出任何切面。"))
     return tuple(notices)

@@ -12,6 +12,7 @@ from typing import Any
 
 from edge.decision import Decision
 from edge.errors import DeviceError, TrustError
+from edge.packages import UPGRADE_CURE
 from edge.prediction import NOT_COVERED, NOT_STANDARD
 from edge.preprocess import Preprocess
 from edge.record import RecordError, record_from_json
@@ -22,7 +23,7 @@ MAX_SIZE_PX = 4096  # a side beyond this is no network input; keeps a manifest f
 
 @dataclass(frozen=True)
 class Notice:
-    """A line shown with every result, in both languages."""
+    """A line for people, in both languages."""
 
     en: str
     zh: str
@@ -189,7 +190,7 @@ def manifest_from_json(data: Any) -> Manifest:
     if isinstance(schema, int) and schema != SCHEMA:
         raise DeviceError(
             f"The bundle's manifest has schema {schema}; this runtime reads schema {SCHEMA}.",
-            "Upgrade the runtime: pip install -U vmamba-edge." if schema > SCHEMA else "Compile the bundle again.",
+            UPGRADE_CURE if schema > SCHEMA else "Compile the bundle again.",
         )
     try:
         manifest = record_from_json(Manifest, data)

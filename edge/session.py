@@ -32,7 +32,7 @@ from edge.errors import DeviceError, GateError, UsageError
 from edge.gate import LOAD_FRAMES, check_gate, gate_from_bundle
 from edge.keyring import Keyring, home_from_environment
 from edge.loading import load_bundle, notices_from_bundle
-from edge.manifest import Manifest
+from edge.manifest import Manifest, Notice
 from edge.postprocess import prediction_from_logits
 from edge.prediction import Prediction
 from edge.preprocess import input_from_frame
@@ -58,10 +58,10 @@ class Session:
         gate_error: largest error on the gate frames answered at load, see `edge.gate.errors_from_logits`.
     """
 
-    def __init__(self, bundle: Bundle, backend: Backend, notices: tuple[str, ...], gate_error: float) -> None:
+    def __init__(self, bundle: Bundle, backend: Backend, notices: tuple[Notice, ...], gate_error: float) -> None:
         self.manifest: Manifest = bundle.manifest
         self.digest: str = bundle.digest
-        self.notices: tuple[str, ...] = notices
+        self.notices: tuple[Notice, ...] = notices
         self.gate_error: float = gate_error
         self._backend: Backend | None = backend
         self._head: Head | None = head_from_bundle(bundle)
@@ -159,6 +159,7 @@ class Session:
             raise UsageError(
                 f"{self.manifest.name} gives no attention maps: it carries no linear head.",
                 "Compile it again with this version; networks with a norm or more layers behind the mean have none.",
+                "no_map",
             )
         return self._head
 
@@ -223,7 +224,8 @@ def open_session(
     try:
         error = check_gate(engine, gate_from_bundle(bundle), manifest, gate_frames)
         if not releases.record(manifest.name, manifest.release):
-            notices = (*notices, "The keyring is read-only: this device cannot remember which release it has seen.")
+            en = "The keyring is read-only: this device cannot remember which release it has seen."
+            notices = (*notices, Notice(en, "密钥库为只读：本机无法记录已使用过的模型版本。"))
         return Session(bundle, engine, notices, error)
     except BaseException:
         engine.close()
@@ -265,7 +267,7 @@ def _tensorrt_from_bundle(bundle: Bundle, path: Path, home: Path) -> Backend:
 
 def _backend_from_bundle(
     bundle: Bundle, backend: str, threads: int, spin: bool, cpu: Cpu
-) -> tuple[Backend, tuple[str, ...]]:
+) -> tuple[Backend, tuple[Notice, ...]]:
     """The engine, and what a person must be told about it."""
     if backend == "null":
         from edge.backends.null import NullBackend
@@ -281,4 +283,5 @@ def _backend_from_bundle(
         if not libraries:
             raise
         engine = ort_from_model(model, threads, spin)  # a C library older than the compiler's, most likely
-        return engine, (f"{error.cause} The slower local function runs. Compile the bundle on this machine.",)
+        en = f"{error.cause} The slower local function runs. Compile the bundle on this machine."
+        return engine, (Notice(en, "本机无法使用模型的加速运算，判断速度较慢。请联系设备管理员。"),)

@@ -32,7 +32,7 @@ from edge.store_erasure import TRUNCATE, remove_some, shrink_some
 from edge.store_lock import held, make_file, sync_folder
 from edge.store_reader import ExamReader, no_exam
 from edge.store_rows import check_jpeg, content_from_stored, salted_from_event
-from edge.store_schema import LEAD_BYTES, prepare_writer, settle_key
+from edge.store_schema import LEAD_BYTES, check_place, prepare_writer, settle_key
 from edge.store_space import (
     ERASURE_SHARE,
     EVENTS_SHARE,
@@ -44,7 +44,7 @@ from edge.store_space import (
     state_from_error,
 )
 
-INSERT_EVENT = "INSERT INTO events (exam, sequence, kind, wall, lead, body) VALUES (?, ?, ?, ?, zeroblob(?), ?)"
+INSERT_EVENT = "INSERT INTO events VALUES (NULL, ?, ?, ?, ?, zeroblob(?), ?, ?)"
 INSERT_EXAM = "INSERT INTO exams (exam, operator, bundle, wall, lead, about) VALUES (?, ?, ?, ?, zeroblob(?), ?)"
 
 T = TypeVar("T")
@@ -74,8 +74,7 @@ class Store(ExamReader):
         self, connection: sqlite3.Connection, path: Path, wall: Callable[[], str], vault: Vault | None, space: Space
     ) -> None:
         super().__init__(connection, path, vault)
-        self._wall = wall
-        self._space = space
+        self._wall, self._space = wall, space
         self._failure: StoreState | None = None
 
     def state(self) -> StoreState:
@@ -115,7 +114,9 @@ class Store(ExamReader):
 
         return self._write(insert)
 
-    def append(self, exam: str, kind: str, event: Mapping[str, Any], jpeg: bytes | None = None) -> int:
+    def append(
+        self, exam: str, kind: str, event: Mapping[str, Any], jpeg: bytes | None = None, operator: str | None = None
+    ) -> int:
         """Record one event.
 
         Args:
@@ -123,13 +124,14 @@ class Store(ExamReader):
             kind: of the event: letters, digits, dashes, underscores.
             event: anything that JSON can hold.
             jpeg: the capture's image, cut to the region that may be kept.
+            operator: id of who did it, or "unauthenticated"; None for who opened the exam.
 
         Returns:
             The event's sequence number, 1, 2, ... within the exam, once it is durable.
 
         Raises:
             UsageError: there is no such exam.
-            InputError: the event or the image is not of its form.
+            InputError: the event, the image or the operator's id is not of its form.
             MachineError: the disk is full or failed; nothing was written, everything acknowledged is kept.
         """
         if "." in kind:
@@ -140,14 +142,13 @@ class Store(ExamReader):
             check_capture_room(self.state())
 
         def insert() -> int:
-            number, operator, bundle, sequence = self._next(exam)
-            wall = self._wall()
+            (number, opener, bundle, sequence), wall = self._next(exam), self._wall()
             stored = self._sealed(body, Place("events", exam, sequence))
             image = b"" if jpeg is None else self._sealed(jpeg, Place("jpegs", exam, sequence))
-            row = self._execute(INSERT_EVENT, number, sequence, kind, wall, LEAD_BYTES, stored).lastrowid
+            row = self._execute(INSERT_EVENT, number, sequence, kind, wall, LEAD_BYTES, stored, operator).lastrowid
             if jpeg is not None:
                 self._execute("INSERT INTO jpegs VALUES (?, zeroblob(?), ?)", row, LEAD_BYTES, image)
-            self._log(exam, sequence, kind, operator, wall, bundle, content_from_stored(stored, image))
+            self._log(exam, sequence, kind, operator or opener, wall, bundle, content_from_stored(stored, image))
             return sequence
 
         return self._write(insert, spend=0.0 if jpeg else EVENTS_SHARE)
@@ -166,8 +167,7 @@ class Store(ExamReader):
         """
 
         def remove() -> None:
-            number, _, bundle, sequence = self._next(exam)
-            who = operator or audit.UNAUTHENTICATED
+            (number, _, bundle, sequence), who = self._next(exam), operator or audit.UNAUTHENTICATED
             self._execute("DELETE FROM exams WHERE number = ?", number)  # its events are out of sight, and go next
             self._log(exam, sequence, audit.DELETED, who, self._wall(), bundle, content_from_stored())
 
@@ -281,6 +281,7 @@ def open_store(
         UsageError: it was made without encryption and a key is given.
     """
     room = space or Space()
+    check_place(path)
     with contextlib.ExitStack() as stack:
         stack.enter_context(held(path))
         try:

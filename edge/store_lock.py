@@ -12,11 +12,12 @@ from edge.errors import MachineError
 
 
 @contextlib.contextmanager
-def held(path: Path) -> Iterator[None]:
+def held(path: Path, what: str = "exam store") -> Iterator[None]:
     """Hold the store's lock; the kernel lets it go when the process ends, however it ends.
 
     Args:
         path: of the store; its folder is made.
+        what: it is, for messages.
 
     Raises:
         MachineError: another process holds it, or the folder cannot be written.
@@ -34,8 +35,8 @@ def held(path: Path) -> Iterator[None]:
         except OSError as error:
             holder = os.pread(lock, 20, 0).decode("ascii", errors="replace").strip()
             raise MachineError(
-                f"Another process{f' ({holder})' if holder else ''} holds the exam store {path}.",
-                "Stop it first (systemctl stop, or close that program); a store has one writer.",
+                f"Another process{f' ({holder})' if holder else ''} holds the {what} {path}.",
+                "Stop it first (systemctl stop, or close that program); it has one writer.",
             ) from error
         with contextlib.suppress(OSError):  # a full disk: the lock holds without its holder's number
             os.ftruncate(lock, 0)

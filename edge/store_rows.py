@@ -24,7 +24,7 @@ class ExamSummary:
 
     Attributes:
         exam: its UUID.
-        operator: id, or "unauthenticated".
+        operator: id of who did its last event, or "unauthenticated".
         bundle: SHA-256 of the bundle.
         opened: UTC as told when it was opened.
         last: UTC as told at its last event, or when it was opened.

@@ -25,6 +25,7 @@ from edge.errors import DeviceError, InputError, UsageError
 from edge.exam_vault import Vault, lost_key
 
 APPLICATION_ID = 0x564D4558  # "VMEX": tells this store from any other SQLite file
+MAGIC = b"SQLite format 3\0"
 PAGE_BYTES = 4096
 LEAD_BYTES = 4064  # at least PAGE_BYTES - 35
 BUSY_MS = 5000  # a reader beside the service is done in milliseconds
@@ -42,8 +43,29 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             event INTEGER PRIMARY KEY REFERENCES events (number), lead BLOB NOT NULL, jpeg BLOB NOT NULL)""",
         "CREATE TABLE audit (number INTEGER PRIMARY KEY, entry TEXT NOT NULL, digest TEXT NOT NULL)",
     ),
+    ("ALTER TABLE events ADD COLUMN operator TEXT",),  # NULL: the exam's
 )  # one tuple of statements a version; never edited once released, only added to
 VERSION = len(MIGRATIONS)
+
+
+def check_place(path: Path) -> None:
+    """Refuse a path where another file lies, before a lock or a log is made beside it.
+
+    A store that another process makes at this moment passes: its first page has no identity yet, and is its only one.
+
+    Raises:
+        InputError: it is no exam store.
+
+    Source: SQLite, "Database File Format", section 1.3: offsets 0, 28 and 68.
+    """
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(72)
+    except OSError:  # there is none, or whoever opens it as a store says why that fails
+        return
+    pages, identity = (int.from_bytes(head[at : at + 4], "big") for at in (28, 68))
+    if head and not (head.startswith(MAGIC) and (identity == APPLICATION_ID or (identity == 0 and pages == 1))):
+        raise _no_store(path)
 
 
 def prepare_writer(connection: sqlite3.Connection, path: Path) -> None:

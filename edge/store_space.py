@@ -132,7 +132,7 @@ def check_capture_room(state: StoreState) -> None:
         MachineError: there is less room than the floor; nothing was written, everything acknowledged is kept.
     """
     if state.state == FULL:
-        raise MachineError(f"The exam store takes no new capture: {state.reason}", PURGE_CURE)
+        raise MachineError(f"The exam store takes no new capture: {state.reason}", PURGE_CURE, "store_full")
 
 
 def is_full(error: sqlite3.Error) -> bool:
@@ -153,17 +153,20 @@ def error_from_sqlite(error: sqlite3.Error, path: Path) -> EdgeError:
         path: of the store.
     """
     if is_full(error):
-        return MachineError("The disk of the exam store is full; nothing acknowledged is lost.", PURGE_CURE)
+        return MachineError(
+            "The disk of the exam store is full; nothing acknowledged is lost.", PURGE_CURE, "store_full"
+        )
     text = str(error)
     if "malformed" in text or "not a database" in text:
         return InputError(f"{path} is damaged ({text}).", "Keep the file as it is and restore the store's backup.")
     if "decode" in text:  # SQLite quotes the record, which may hold a name
         return InputError(f"{path} is damaged: a record became text.", "Keep the file and restore the store's backup.")
     if "locked" in text or "busy" in text:
-        return MachineError(f"{path} is held by another process.", "Close it, then try again.")
+        return MachineError(f"{path} is held by another process.", "Close it, then try again.", "store_failed")
     return MachineError(
         f"{path} cannot be read or written ({text}); nothing acknowledged is lost.",
         "Check the disk and who may write to the folder, then try again.",
+        "store_failed",
     )
 
 

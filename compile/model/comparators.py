@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from edge.errors import DeviceError
+from edge.packages import install_cure
 
 TIMM_NAMES = {
     "resnet50": "resnet50",
@@ -115,4 +116,4 @@ def _timm() -> ModuleType:
                 torch.library.define(name, schema)
         return importlib.import_module("timm")
     except ImportError as error:
-        raise DeviceError(f"Comparators need timm: {error}.", 'pip install "vmamba-edge[train]"') from error
+        raise DeviceError(f"Comparators need timm: {error}.", install_cure("train")) from error

@@ -19,6 +19,7 @@ import numpy as np
 
 from edge.errors import DeviceError, MachineError
 from edge.gpu import Gpu
+from edge.packages import install_cure
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,7 +86,7 @@ def open_cuda() -> Cuda:
     except ImportError as error:
         raise DeviceError(
             "No Python package for CUDA is installed.",
-            "pip install 'vmamba-edge[tensorrt]' (JetPack 6: pip install 'cuda-bindings<13').",
+            f"{install_cure('tensorrt')} (JetPack 6: pip install 'cuda-bindings<13').",
         ) from error
 
 

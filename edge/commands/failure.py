@@ -7,27 +7,7 @@ import traceback
 from pathlib import Path
 
 from edge.errors import DeviceError, EdgeError, MachineError, UsageError
-
-EXTRAS = {
-    "onnx": "device",
-    "cyclonedx": "serve",
-    "packageurl": "serve",
-    "av": "video",
-    "reportlab": "serve",
-    "starlette": "serve",
-    "uvicorn": "serve",
-    "torch": "compile",
-    "safetensors": "compile",
-    "onnxscript": "compile",
-    "sklearn": "compile",
-    "matplotlib": "compile",
-    "timm": "train",
-    "torchvision": "train",
-    "serial": "bridge",
-    "google": "bridge",
-    "pynetdicom": "bridge",
-    "highdicom": "bridge",
-}  # top-level module -> extra that brings it
+from edge.packages import EXTRAS, install_cure
 
 
 def error_from_exception(error: BaseException) -> EdgeError:
@@ -54,8 +34,8 @@ def error_from_exception(error: BaseException) -> EdgeError:
 def missing_package(module: str) -> DeviceError:
     """The error of a package that is not installed, with the pip line that cures it."""
     top = module.partition(".")[0]
-    package = f"'vmamba-edge[{EXTRAS[top]}]'" if top in EXTRAS else "--force-reinstall vmamba-edge"
-    return DeviceError(f"The Python package {top!r} is not installed.", f"pip install {package}")
+    extras = (EXTRAS[top],) if top in EXTRAS else ()
+    return DeviceError(f"The Python package {top!r} is not installed.", install_cure(*extras))
 
 
 def _error_from_os(error: OSError) -> MachineError:

@@ -61,7 +61,7 @@ def install_service(
         _remove(root, dry_run, as_json)
         return
     wish = _Wish(bundle, config, source, port, tuple(options or ()), tuple(allow or ()))
-    file, settings = _settings(wish, _program(program, root), user or SERVICE, enable)
+    file, settings = _settings(wish, _program(program, root, _extras(wish)), user or SERVICE, enable)
     installation = _installation(file, settings, keyring, root)
     if dry_run:
         _show_plan(installation, root, as_json)
@@ -196,18 +196,25 @@ def _check_root(root: Path, dry_run: bool, keyring: Keyring) -> None:
         )
 
 
-def _program(given: Path | None, root: Path) -> str:
+def _extras(wish: _Wish) -> tuple[str, ...]:
+    """What the service needs of this package; a bridge may be in any config file."""
+    from edge.packages import extras_from_source
+
+    return ("serve", "bridge") if wish.config is not None else extras_from_source(wish.source or SOURCE)
+
+
+def _program(given: Path | None, root: Path, extras: Sequence[str]) -> str:
     """The command as the target sees it; that of an image may lie below its root."""
     import edge
     from edge.deploy.installation import check_program
 
     if given is not None:
-        check_program(given)
+        check_program(given, extras=extras)
         return str(given)
     own = Path(sys.prefix, "bin", "edge")
     if root != RUNNING_ROOT and own.is_relative_to(root):
         return f"/{own.relative_to(root)}"
-    check_program(own, Path(sys.executable).resolve(), Path(edge.__file__).resolve())
+    check_program(own, Path(sys.executable).resolve(), Path(edge.__file__).resolve(), extras=extras)
     return str(own)
 
 

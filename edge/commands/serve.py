@@ -214,7 +214,7 @@ def document_from_ready(ready: Ready) -> dict[str, Any]:
         "bundle": facts.digest,
         "backend": ready.backend,
         "protocol": facts.protocol.id,
-        "notices": list(facts.notices),
+        "notices": [notice.en for notice in facts.notices],
         "process": os.getpid(),
     }
 

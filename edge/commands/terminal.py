@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edge.config.keys import NOT_IN_FILE
 from edge.keyring import Keyring, home_from_environment
 from edge.manifest import Manifest, Notice
 from edge.prediction import NOT_COVERED, NOT_STANDARD
@@ -16,7 +17,7 @@ from edge.prediction import NOT_COVERED, NOT_STANDARD
 if TYPE_CHECKING:
     from rich.table import Table
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document, or one line per item.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document, or one line per item."), NOT_IN_FILE]
 Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads of the engine.")]
 
 PIPE_COLUMNS = 120  # characters
@@ -47,10 +48,10 @@ def show_table(table: Table) -> None:
     console.print(table)
 
 
-def show_notices(notices: Iterable[str]) -> None:
+def show_notices(notices: Iterable[str | Notice]) -> None:
     """What a person must be told, on standard error, so that it never mixes with results."""
     for notice in notices:
-        typer.echo(f"note: {notice}", err=True)
+        typer.echo(f"note: {notice.en if isinstance(notice, Notice) else notice}", err=True)
 
 
 def show_research_line(notice: Notice, as_json: bool) -> None:

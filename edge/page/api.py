@@ -13,7 +13,7 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from edge.errors import EdgeError, ImageError, InputError, UsageError
+from edge.errors import EdgeError, ImageError, InputError, TrustError, UsageError
 from edge.page.bodies import body_within
 from edge.page.frames import MAX_FRAME_BYTES, frame_from_bytes, head_from_headers
 from edge.page.lanes import Lanes
@@ -21,6 +21,7 @@ from edge.page.replies import JSON_TYPE, ReplyError, failed_engine, failed_order
 from edge.page.stream import Views
 from edge.record import RecordError, json_from_bytes, json_from_record
 from edge.service.bedside import Bedside
+from edge.service.exam_reports import ExamReports
 from edge.service.metrics_text import CONTENT_TYPE
 from edge.service.orders import order_from_json
 from edge.service.signal_note import note_from_json
@@ -31,12 +32,20 @@ FRAME_PATIENCE_S = 10.0  # 4K RGB over a local socket takes some 20 ms; a bridge
 FRAMES_AT_ONCE = 2  # bodies in memory for each of live frames and stills; others wait, unread
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")  # ids of exams and frames; no personal data is in them
 NUMBER = re.compile(r"-1|[0-9]{1,18}")
+SEQUENCE = re.compile(r"[1-9][0-9]{0,8}")  # of an event in its exam
 
 
 class Api:
     """The addresses below /api, and what machines ask of a service."""
 
-    def __init__(self, bedside: Bedside, views: Views, lanes: Lanes, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        bedside: Bedside,
+        views: Views,
+        lanes: Lanes,
+        clock: Callable[[], float],
+        reports: ExamReports | None = None,
+    ) -> None:
         """Answer for a plane check.
 
         Args:
@@ -44,8 +53,10 @@ class Api:
             views: its event stream.
             lanes: threads to call it in.
             clock: monotonic, seconds: when a frame came.
+            reports: of its stored exams; None: it tells of none.
         """
         self._bedside = bedside
+        self._reports = reports
         self._views = views
         self._lanes = lanes
         self._clock = clock
@@ -155,6 +166,38 @@ class Api:
         except EdgeError as error:
             raise failed_order(error) from error
         return reply_from_json({"ok": True})
+
+    async def exams(self, request: Request) -> Response:
+        """Which exams are stored."""
+        return Response(await self._reported(lambda reports: reports.exams()), media_type=JSON_TYPE)
+
+    async def report(self, request: Request) -> Response:
+        """What an exam came to."""
+        exam = request.path_params["exam"]
+        if NAME.fullmatch(exam) is None:
+            raise missing("exam")
+        return Response(await self._reported(lambda reports: reports.report(exam)), media_type=JSON_TYPE)
+
+    async def stored(self, request: Request) -> Response:
+        """JPEG of an event, of an exam that is ended as well."""
+        exam, sequence = (request.path_params[name] for name in ("exam", "sequence"))
+        if NAME.fullmatch(exam) is None or SEQUENCE.fullmatch(sequence) is None:
+            raise missing("picture")
+        jpeg = await self._reported(lambda reports: reports.stored(exam, int(sequence)))
+        return Response(jpeg, media_type="image/jpeg")
+
+    async def _reported(self, ask: Callable[[ExamReports], bytes]) -> bytes:
+        reports = self._reports
+        if reports is None:
+            raise missing("exam")
+        try:
+            return await self._lanes.run("reports", lambda: ask(reports))
+        except UsageError as error:
+            raise ReplyError(404, error) from error
+        except TrustError as error:  # what the exam holds cannot be told; another try finds the same
+            raise ReplyError(400, error) from error
+        except EdgeError as error:
+            raise failed_order(error) from error
 
     def _forget_map(self, done: asyncio.Future[bytes]) -> None:
         self._map = None

@@ -30,9 +30,9 @@ async def body_within(request: Request, limit_bytes: int, patience_s: float) -> 
     try:
         return await asyncio.wait_for(_read(request, limit_bytes), patience_s)
     except (TimeoutError, asyncio.TimeoutError) as error:  # two classes until Python 3.11
-        raise ReplyError(408, InputError("The body came too slowly.", "Send it at once.")) from error
+        raise ReplyError(408, InputError("The body came too slowly.", "Send it at once.", "cut_off")) from error
     except ClientDisconnect as error:
-        raise ReplyError(400, InputError("The body ended too early.", "Send all of it.")) from error
+        raise ReplyError(400, InputError("The body ended too early.", "Send all of it.", "cut_off")) from error
 
 
 async def _read(request: Request, limit_bytes: int) -> bytes:

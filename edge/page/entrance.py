@@ -126,4 +126,4 @@ def _is_address(name: str) -> bool:
 
 
 def _forbidden(cause: str, cure: str) -> ReplyError:
-    return ReplyError(403, UsageError(cause, cure))
+    return ReplyError(403, UsageError(cause, cure, "page_refused"))

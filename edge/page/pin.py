@@ -118,7 +118,7 @@ class Doorkeeper:
             ReplyError: the PIN is asked for.
         """
         if path not in OPEN_PATHS and path != "/" and not self.knows(headers):
-            raise ReplyError(401, UsageError("The PIN was not given.", "Open the page and give it."))
+            raise ReplyError(401, UsageError("The PIN was not given.", "Open the page and give it.", "no_pin"))
 
     def knows(self, headers: RawHeaders) -> bool:
         """Whether a request carries a session that is not over."""

@@ -42,7 +42,8 @@ def reply_from_json(value: Any, status: int = 200) -> Response:
 
 def reply_from_error(error: ReplyError) -> Response:
     """A failure as a response; the connection ends with it, since a body may be left that nobody reads."""
-    fields = {"error": error.error.cause, "cure": error.error.cure, "exit_code": error.error.exit_code}
+    told = error.error
+    fields = {"error": told.cause, "cure": told.cure, "exit_code": told.exit_code, "word": told.word}
     response = reply_from_json(fields, error.status)
     response.headers["connection"] = "close"
     if error.retry_after_s is not None:
@@ -72,4 +73,4 @@ def missing(what: str) -> ReplyError:
 def own_failure() -> ReplyError:
     """A fault of this program; what it was goes to the service's own log, never to whoever asked."""
     cure = "Try again; if it comes back, restart the service and report it. The exam is stored."
-    return ReplyError(500, MachineError("The service failed at this request.", cure))
+    return ReplyError(500, MachineError("The service failed at this request.", cure, "service_failed"))

@@ -173,7 +173,8 @@ class ExamDocument:
         exam: id.
         patient: id; personal.
         study: id; personal.
-        operator: who opened it, or "unauthenticated".
+        operator: who was named last to examine, or "unauthenticated".
+        operators: all who were named, in that order; empty: nobody was.
         phase: "running", "paused" or "ended".
         opened_wall: ISO 8601, UTC, as the machine's clock told it.
         ended_wall: or None.
@@ -200,6 +201,7 @@ class ExamDocument:
     patient: str
     study: str
     operator: str
+    operators: tuple[str, ...]
     phase: str
     opened_wall: str
     ended_wall: str | None

@@ -58,7 +58,7 @@ def bundle_from_document(document: ExamDocument) -> dict[str, Any]:
     """
     names = _Names(document.exam)
     resources = [("report", _report(document, names)), ("patient", _patient(document))]
-    people = sorted({document.operator, *(row.word_by for row in document.rows if row.word_by)} - {UNAUTHENTICATED})
+    people = sorted({*document.operators, *(row.word_by for row in document.rows if row.word_by)} - {UNAUTHENTICATED})
     resources += [(f"practitioner/{who}", practitioner_from_operator(who)) for who in people]
     resources += [(f"device/{model.bundle}", device_from_model(document, model)) for model in _unique_models(document)]
     if document.pictures:
@@ -151,7 +151,9 @@ def _report(document: ExamDocument, names: _Names) -> dict[str, Any]:
             "end": instant_from_wall(document.ended_wall),
         },
         "issued": instant_from_wall(document.last_wall),
-        "performer": performers(document.operator, names.reference),
+        "performer": [
+            one for who in document.operators or (UNAUTHENTICATED,) for one in performers(who, names.reference)
+        ],
         "result": [names.reference(f"row/{row.fetus}/{row.plane}") for row in document.rows],
         "imagingStudy": [names.reference("study")] if document.pictures else [],
         "conclusion": "\n".join(conclusion),

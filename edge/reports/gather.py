@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from edge import __version__
+from edge.audit import UNAUTHENTICATED
 from edge.checklist import Checklist, Row, checklist_from_exam
 from edge.exam import Exam, exam_from_events, json_from_exam, state_after
 from edge.exam_events import (
@@ -16,6 +17,7 @@ from edge.exam_events import (
     ModelChanged,
     NotObtainable,
     Opened,
+    OperatorNamed,
     Reassigned,
     TakenBack,
     Unassigned,
@@ -110,7 +112,7 @@ def document_from_events(
     protocol = exam.protocol
     return ExamDocument(
         SCHEMA, Software("vmamba-edge", __version__), RESEARCH_USE,
-        exam.id, exam.key.patient, exam.key.study, exam.operator, exam.phase,
+        exam.id, exam.key.patient, exam.key.study, exam.operator, _operators(events), exam.phase,
         exam.opened_wall, ended, events[-1].wall, exam.fetuses,
         ProtocolFacts(protocol.id, protocol.en, protocol.zh, protocol.source, version_from_protocol(protocol)),
         _models(events), marks, _rows(exam, checklist, words), checklist.left, checklist.weak, checklist.not_covered,
@@ -131,6 +133,12 @@ def _folded(events: Sequence[Event]) -> tuple[Exam, tuple[UserWord, ...], str | 
             ended = event.wall
         exam = after
     return exam, tuple(words), ended
+
+
+def _operators(events: Sequence[Event]) -> tuple[str, ...]:
+    """Each person once, in the order in which they were named to examine."""
+    named = [event.by for event in events if isinstance(event, (Opened, OperatorNamed))]
+    return tuple(who for who in dict.fromkeys(named) if who != UNAUTHENTICATED)
 
 
 def _word_from_event(event: Event) -> UserWord:

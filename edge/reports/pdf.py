@@ -148,10 +148,10 @@ def _draw_facts(pen: Pen, document: ExamDocument, y: float) -> float:
     scanner = marks.scanner if marks is not None and marks.scanner else "-"
     if marks is not None and marks.is_measured is False:
         scanner += f" ({both(LABELS['unmeasured_scanner'])})"
-    ended = document.ended_wall
+    ended, who = document.ended_wall, ", ".join(document.operators) or both(LABELS["unauthenticated"])
     pairs = (
         ("patient", document.patient or "-"), ("exam", document.exam),
-        ("study", document.study or "-"), ("operator", document.operator),
+        ("study", document.study or "-"), ("operator", who),
         ("opened", minute_from_wall(document.opened_wall)),
         ("ended", minute_from_wall(ended) if ended else both(PHASES[document.phase])),
         ("protocol", f"{protocol.en} {protocol.zh}"), ("scanner", scanner),

@@ -54,6 +54,7 @@ LABELS: Mapping[str, Words] = {
     "study": ("Study", "检查号"),
     "exam": ("Exam", "记录号"),
     "operator": ("Operator", "操作者"),
+    "unauthenticated": ("unauthenticated", "未登记"),
     "opened": ("Opened", "开始"),
     "ended": ("Ended", "结束"),
     "protocol": ("Protocol", "方案"),

@@ -22,6 +22,7 @@ from edge.attention import map_on_frame, overlay_from_map
 from edge.captioned import png_from_picture
 from edge.confidence import step_from_probability
 from edge.errors import EdgeError
+from edge.manifest import Notice
 from edge.prediction import NOT_STANDARD, Prediction
 from edge.record import RecordError
 
@@ -31,6 +32,18 @@ if TYPE_CHECKING:
     from edge.manifest import Manifest
 
 MAX_SIDE = 128  # of a map: the largest input (4096 px) over the networks' stride of 32; 22 kB as text
+
+CERTAINTY: Mapping[str, Notice] = {
+    "low": Notice(", confidence low", "，可信度低"),
+    "medium": Notice(", confidence medium", "，可信度中"),
+    "high": Notice(", confidence high", "，可信度高"),
+}
+REFUSALS = (Notice("Not covered. ", "本模型无法判断。"), Notice("Not a standard plane. ", "非标准切面。"))
+MOST_PROBABLE = Notice("Most probable: ", "最可能切面：")
+ORANGE = Notice(
+    "Orange: what speaks most for it (Grad-CAM, own maximum = 1).",
+    "橙色：对该判断贡献最大的区域（Grad-CAM，最大值为1）。",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,15 +101,23 @@ def png_from_map(
         manifest: of the bundle that gave both.
     """
     overlay = overlay_from_map(pixels, map_on_frame(values, pixels, manifest.preprocess))
+    lines = _lines(prediction, manifest)
     texts = {"Source": manifest.name, "Disclaimer": f"{manifest.notice.en} {manifest.notice.zh}"}
-    return png_from_picture(overlay, _lines(prediction, manifest), texts | {"Comment": manifest.watermark or ""})
+    texts |= {"Description": "\n".join(lines), "Comment": manifest.watermark or ""}
+    return png_from_picture(overlay, lines, texts)
 
 
 def _lines(prediction: Prediction, manifest: Manifest) -> tuple[str, ...]:
-    names = {label.id: label.en for label in manifest.labels}
+    name = next(label for label in manifest.labels if label.id == prediction.plane)
     step = step_from_probability(prediction.probability, manifest.decision.threshold)
-    certainty = f", confidence {step}" if prediction.accepted and step else ""
-    refusal = "Not a standard plane. " if prediction.answer == NOT_STANDARD else "Not covered. "
-    plane = f"{'' if prediction.accepted else refusal}Most probable: {names[prediction.plane]}{certainty}."
-    lines = (plane, "Orange: what speaks most for it (Grad-CAM, own maximum = 1).", manifest.notice.en)
+    certainty = CERTAINTY[step] if prediction.accepted and step else Notice("", "")
+    refusal = Notice("", "") if prediction.accepted else REFUSALS[prediction.answer == NOT_STANDARD]
+    lines = (
+        f"{refusal.en}{MOST_PROBABLE.en}{name.en}{certainty.en}.",
+        ORANGE.en,
+        manifest.notice.en,
+        f"{refusal.zh}{MOST_PROBABLE.zh}{name.zh}{certainty.zh}。",
+        ORANGE.zh,
+        manifest.notice.zh,
+    )
     return (*lines, manifest.watermark) if manifest.watermark else lines

@@ -83,14 +83,16 @@ class MapRequests:
         except IndexError:
             return
         if answer is None or answer.prediction is None or _is_old(answer.frame, now_s):
-            request.error = UsageError("There is no fresh result to explain.", "Wait for a picture and its answer.")
+            request.error = UsageError(
+                "There is no fresh result to explain.", "Wait for a picture and its answer.", "no_result"
+            )
         else:
             outcome = explain(answer.frame, answer.prediction.plane)
             request.answer, request.values, request.error = answer, outcome.values, outcome.error
         request.done.set()
 
     def _carried_out(self) -> _Request:
-        away = MachineError("The inference process gives no map now.", "Try again in some seconds.")
+        away = MachineError("The inference process gives no map now.", "Try again in some seconds.", "map_away")
         if not self._turn.acquire(timeout=self._patience_s):
             raise away
         try:

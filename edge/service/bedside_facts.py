@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edge.exam_marks import Marks
-from edge.manifest import Manifest
+from edge.manifest import Manifest, Notice
 from edge.protocol import Protocol
 
 
@@ -29,7 +29,7 @@ class BedsideFacts:
     run: str
     digest: str
     manifest: Manifest
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
     protocol: Protocol
     operator: str
     source: str

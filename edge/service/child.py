@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge.errors import DeviceError, EdgeError, GateError, InputError, MachineError, TrustError, UsageError
+from edge.manifest import Notice
 from edge.prediction import Prediction
 from edge.record import RecordError
 from edge.service.answer import prediction_from_json
@@ -63,7 +64,7 @@ class Readiness:
 
     digest: str
     backend: str
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
     network: str
 
 
@@ -253,7 +254,7 @@ class Child:
 def error_from_message(message: Mapping[str, Any]) -> EdgeError:
     """The error that the child told of."""
     error = ERRORS.get(message.get("exit_code", 1), MachineError)
-    return error(str(message.get("cause")), str(message.get("cure")))
+    return error(str(message.get("cause")), str(message.get("cure")), str(message.get("word", "")))
 
 
 def _fits(pixels: NDArray[np.uint8], size_bytes: int) -> bool:
@@ -261,9 +262,9 @@ def _fits(pixels: NDArray[np.uint8], size_bytes: int) -> bool:
 
 
 def _no_map(cause: str) -> MapOutcome:
-    return MapOutcome(None, MachineError(cause, "Try again in some seconds."))
+    return MapOutcome(None, MachineError(cause, "Try again in some seconds.", "map_away"))
 
 
 def _readiness_from_message(message: Mapping[str, Any]) -> Readiness:
-    notices = tuple(str(notice) for notice in message.get("notices", ()))
+    notices = tuple(Notice(str(en), str(zh)) for en, zh in message.get("notices", ()))
     return Readiness(str(message.get("digest")), str(message.get("backend")), notices, str(message.get("network")))

@@ -26,6 +26,7 @@ from edge.exam import state_after
 from edge.exam_keys import ExamKey, key_from_texts
 from edge.exam_state import RUNNING
 from edge.exam_watch import freeze_pressed, settled, ticked
+from edge.manifest import Notice
 from edge.service.answer import Answer
 from edge.service.bedside_facts import BedsideFacts
 from edge.service.desk_exams import DeskNow, Seat, Turns
@@ -69,7 +70,7 @@ class Desk:
         self._seats: dict[str, Seat] = {}  # in the order of their opening
         self._shown: str | None = None
         self._turns = Turns()
-        self._unread: tuple[str, ...] = ()
+        self._unread: tuple[Notice, ...] = ()
         self._now = DeskNow()
 
     @property
@@ -140,7 +141,7 @@ class Desk:
                 elif isinstance(order, ExamOrder):
                     self._about_exam(self._named(order.exam), order)
                 else:
-                    raise UsageError(f"{type(order).__name__} is no order of the desk.", "Send another order.")
+                    raise UsageError(f"{type(order).__name__} is no order of the desk.", "Send another.", "no_order")
             finally:
                 self._publish()
 
@@ -171,7 +172,7 @@ class Desk:
         """
         sequence = self._named(exam).stored.get(frame)
         if sequence is None:
-            raise UsageError(f"The exam has no picture {frame!r}.", "Take a name from its checklist.")
+            raise UsageError(f"The exam has no picture {frame!r}.", "Take a name from its checklist.", "no_frame")
         return self._keeper.picture(exam, sequence)
 
     def _answered(self, seat: Seat, answer: Answer, name: str) -> str:
@@ -204,17 +205,19 @@ class Desk:
     def _named(self, exam: str) -> Seat:
         seat = self._seats.get(exam)
         if seat is None:
-            raise UsageError("There is no such exam on the desk.", "Take an exam that the page shows, or open one.")
+            raise UsageError("There is no such exam on the desk.", "Take one that the page shows.", "no_exam")
         return seat
 
     def _open(self, order: OpenExam) -> None:
         key = key_from_texts(order.patient, order.study)
         if key is None:
-            raise UsageError("An exam needs a patient or a study.", "Type one of the two ids.")
+            raise UsageError("An exam needs a patient or a study.", "Type one of the two ids.", "no_key")
         seat = self._seat_of_key(key)
         if seat is None or seat.is_ended:
             operator = order.by or self._facts.operator
             seat = self._keeper.opened(key, order.fetuses, operator, self._facts.marks("", ""))
+        else:
+            seat = self._keeper.named(seat, order.by)
         self._show(replace(seat, is_changed=False), self._clock())
 
     def _about_exam(self, seat: Seat, order: ExamOrder) -> None:
@@ -222,7 +225,7 @@ class Desk:
         if isinstance(order, Freeze):
             self._press(seat, order, now_s)
         elif isinstance(order, Acknowledge):
-            self._acknowledge(seat, now_s)
+            self._acknowledge(seat, order, now_s)
         else:
             event = event_from_order(seat.exam, order, now_s, self._wall())
             if isinstance(event, SETTLING) and state_after(seat.exam, event) != seat.exam:
@@ -235,13 +238,13 @@ class Desk:
         """The freeze key; a press while another one waits is the same press."""
         check_running(seat.exam)
         if seat.exam.id != self._shown or seat.is_changed:
-            raise UsageError("This exam is not the open one.", "Look whose exam is shown, and acknowledge it.")
+            raise UsageError("This exam is not the open one.", "Look whose it is, and acknowledge it.", "not_shown")
         if seat.watch.freeze_s is not None:
             return
         self._keeper.check_well()
         frame = self._freeze()
         if frame is None or not self._is_of(seat, frame):
-            raise UsageError("There is no fresh picture to keep.", "Look at source and engine, then press again.")
+            raise UsageError("There is no fresh picture to keep.", "Look at source and engine.", "no_picture")
         watch = freeze_pressed(seat.exam, seat.watch, now_s, operator_of(seat.exam, order))
         self._put(replace(seat, watch=watch, awaited=frame.sequence))
 
@@ -260,10 +263,10 @@ class Desk:
             return frame.key == seat.exam.key
         return self._turns.exam_at(frame.captured_s) == seat.exam.id
 
-    def _acknowledge(self, seat: Seat, now_s: float) -> None:
+    def _acknowledge(self, seat: Seat, order: Acknowledge, now_s: float) -> None:
         if seat.exam.id != self._shown:
-            raise UsageError("Another exam is shown by now.", "Look whose exam it is.")
-        self._show(replace(seat, is_changed=False), now_s)
+            raise UsageError("Another exam is shown by now.", "Look whose exam it is.", "not_shown")
+        self._show(replace(self._keeper.named(seat, order.by), is_changed=False), now_s)
 
     def _show(self, seat: Seat, now_s: float) -> None:
         """Show an exam; frames without a key are its own only where a person knows of it."""

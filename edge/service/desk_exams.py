@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from edge.exam_state import ENDED, Exam
 from edge.exam_watch import Watch
+from edge.manifest import Notice
 from edge.temporal import SLOW_WINDOW_S
 
 if TYPE_CHECKING:
@@ -120,4 +121,4 @@ class DeskNow:
     others: tuple[Seat, ...] = ()
     refused: int = 0
     late_stills: int = 0
-    unread: tuple[str, ...] = ()
+    unread: tuple[Notice, ...] = ()

@@ -20,12 +20,15 @@ from edge.exam_events import (
     Event,
     ModelChanged,
     Opened,
+    OperatorNamed,
     json_from_event,
     kind_from_event,
 )
 from edge.exam_keys import ExamKey
 from edge.exam_marks import Marks, about_from_marks
 from edge.exam_replay import stored_exam
+from edge.exam_state import Exam
+from edge.manifest import Notice
 from edge.service.bedside_facts import BedsideFacts
 from edge.service.desk_exams import Seat
 from edge.service.pictures import jpeg_from_gray
@@ -68,7 +71,9 @@ class Keeper:
         """
         state = self._store.state()
         if state.state != OK:
-            raise MachineError(f"The exam store takes no new capture: {state.reason}", PURGE_CURE)
+            raise MachineError(
+                f"The exam store takes no new capture: {state.reason}", PURGE_CURE, f"store_{state.state}"
+            )
 
     def probe(self) -> None:
         """Look at the store, when that is due: where it is not well by a small write."""
@@ -99,8 +104,9 @@ class Keeper:
             exam, self._clock(), self._wall(), operator or UNAUTHENTICATED, key, facts.protocol,
             facts.covered(facts.protocol), facts.manifest.decision.threshold, facts.digest, fetuses,
         )  # fmt: skip
-        self._append(event)
-        return Seat(exam_from_opened(event))
+        opened = exam_from_opened(event)
+        self._append(opened, event)
+        return Seat(opened)
 
     def found(self, key: ExamKey, marks: Marks) -> Seat | None:
         """A new exam for a frame of this key; None where the store takes none, which is counted once."""
@@ -121,15 +127,23 @@ class Keeper:
         after = state_after(seat.exam, event)
         if after == seat.exam:
             return seat
-        self._append(event)
+        self._append(after, event)
         return replace(seat, exam=after)
+
+    def named(self, seat: Seat, by: str) -> Seat:
+        """The exam whose operator is the one that an order names; "": it keeps the one it has.
+
+        Raises:
+            MachineError: the disk is full or failed; the exam is what it was.
+        """
+        return self.kept(seat, OperatorNamed(seat.exam.id, self._clock(), self._wall(), by)) if by else seat
 
     def captured(self, seat: Seat, events: Sequence[Captured]) -> Seat:
         """The exam after captures whose pictures the seat has; those that cannot be kept are counted."""
         for event in events:
             capture = event.capture
             what = (seat.exam.id, event.plane, capture.fetus) if capture.source == BY_MACHINE else (capture.frame,)
-            sequence = self._stored(event, seat.pictures[capture.frame])
+            sequence = self._stored(seat.exam, event, seat.pictures[capture.frame])
             if sequence is None:
                 self._miss(*what)
                 continue
@@ -137,18 +151,21 @@ class Keeper:
             seat = replace(seat, exam=state_after(seat.exam, event), stored=stored)
         return seat
 
-    def reopened(self) -> tuple[tuple[Seat, ...], tuple[str, ...]]:
+    def reopened(self) -> tuple[tuple[Seat, ...], tuple[Notice, ...]]:
         """Exams that are not ended, the newest last; and what to tell of those that could not be opened again."""
         found = self._store.exams_without(ENDED)
-        seats, unread = [], []
+        seats, unread = list[Seat](), list[Notice]()
         for exam in found[-REOPENED_MAX:]:
             try:
                 seats.append(self._reopened(exam))
             except (EdgeError, ValueError, TypeError) as error:  # a damaged row may hold any JSON
                 cause = error.cause if isinstance(error, EdgeError) else "a stored event is no event."
-                unread.append(f"Exam {exam} could not be opened again: {cause}")
+                zh = f"有一次检查无法重新打开（{exam}），请联系设备管理员。"
+                unread.append(Notice(f"Exam {exam} could not be opened again: {cause}", zh))
         if len(found) > REOPENED_MAX:
-            unread.append(f"{len(found) - REOPENED_MAX} older exams that are not ended stay closed: edge exam list.")
+            more = len(found) - REOPENED_MAX
+            en = f"{more} older exams that are not ended stay closed: edge exam list."
+            unread.append(Notice(en, f"另有{more}次较早的未结束检查未打开，请联系设备管理员。"))
         return tuple(seats), tuple(unread)
 
     def picture(self, exam: str, sequence: int) -> bytes:
@@ -165,18 +182,20 @@ class Keeper:
 
     def _kept_always(self, seat: Seat, event: Event) -> Seat:
         """A new clock is stored though it may change nothing: the times after it are on it."""
-        self._append(event)
+        self._append(seat.exam, event)
         return replace(seat, exam=state_after(seat.exam, event))
 
-    def _append(self, event: Event, jpeg: bytes | None = None) -> int:
-        return self._store.append(event.exam, kind_from_event(event), json_from_event(event), jpeg)
+    def _append(self, exam: Exam, event: Event, jpeg: bytes | None = None) -> int:
+        """What the machine does stands under the operator who examines."""
+        who = exam.operator if event.by == BY_MACHINE else event.by
+        return self._store.append(event.exam, kind_from_event(event), json_from_event(event), jpeg, operator=who)
 
-    def _stored(self, event: Captured, gray: NDArray[np.uint8]) -> int | None:
+    def _stored(self, exam: Exam, event: Captured, gray: NDArray[np.uint8]) -> int | None:
         """Sequence number of a capture; None where it could not be kept."""
         if not self.is_well():
             return None
         try:
-            return self._append(event, jpeg_from_gray(gray))
+            return self._append(exam, event, jpeg_from_gray(gray))
         except EdgeError:
             return None
 

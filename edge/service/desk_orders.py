@@ -14,6 +14,7 @@ from edge.exam_events import (
     Event,
     FetusSwitched,
     NotObtainable,
+    OperatorNamed,
     Paused,
     Reassigned,
     TakenBack,
@@ -27,6 +28,7 @@ from edge.service.orders import (
     End,
     ExamOrder,
     GiveUp,
+    NameOperator,
     Order,
     Pause,
     Reassign,
@@ -50,6 +52,10 @@ def event_from_order(exam: Exam, order: ExamOrder, at_s: float, wall: str) -> Ev
     Raises:
         UsageError: the exam has no such plane, fetus or frame, or does not take the order now.
     """
+    if isinstance(order, NameOperator):
+        if not order.by:
+            raise UsageError("Nobody was named.", "Give an operator's id.", "nobody_named")
+        return OperatorNamed(exam.id, at_s, wall, order.by)
     who = (exam.id, at_s, wall, operator_of(exam, order))
     if isinstance(order, End):
         return Ended(*who)
@@ -69,7 +75,7 @@ def event_from_order(exam: Exam, order: ExamOrder, at_s: float, wall: str) -> Ev
             return Unassigned(*who, order.frame)
         _check_plane(exam, order.plane, order.fetus)
         return Reassigned(*who, order.frame, order.plane, order.fetus)
-    raise UsageError(f"{type(order).__name__} is no order about an exam's planes.", "Send another order.")
+    raise UsageError(f"{type(order).__name__} is no order about an exam's planes.", "Send another order.", "no_order")
 
 
 def operator_of(exam: Exam, order: Order) -> str:
@@ -84,7 +90,7 @@ def check_not_ended(exam: Exam) -> None:
         UsageError: it is ended.
     """
     if exam.phase == ENDED:
-        raise UsageError("The exam is ended.", "Open an exam; corrections of this one stay possible.")
+        raise UsageError("The exam is ended.", "Open an exam; corrections of this one stay possible.", "exam_ended")
 
 
 def check_running(exam: Exam) -> None:
@@ -95,21 +101,27 @@ def check_running(exam: Exam) -> None:
     """
     check_not_ended(exam)
     if exam.phase != RUNNING:
-        raise UsageError("The exam is paused.", "Continue it, then press again.")
+        raise UsageError("The exam is paused.", "Continue it, then press again.", "exam_paused")
 
 
 def _known_or_next(exam: Exam, fetus: int) -> int:
     """A typing error must not make five fetuses: one is added at a time."""
     if not 1 <= fetus <= min(exam.fetuses + 1, MAX_FETUSES):
-        raise UsageError(f"The exam has {exam.fetuses} fetus(es); {fetus} is not the next one.", "Add one at a time.")
+        raise UsageError(
+            f"The exam has {exam.fetuses} fetus(es); {fetus} is not the next one.", "Add one at a time.", "next_fetus"
+        )
     return fetus
 
 
 def _check_plane(exam: Exam, plane: str, fetus: int) -> None:
     if exam.record(plane, fetus) is None:
-        raise UsageError(f"The exam has no plane {plane!r} of fetus {fetus}.", "Choose a row of its checklist.")
+        raise UsageError(
+            f"The exam has no plane {plane!r} of fetus {fetus}.", "Choose a row of its checklist.", "no_plane"
+        )
 
 
 def _check_frame(exam: Exam, frame: str) -> None:
     if record_of_frame(exam, frame) is None and all(frame != capture.frame for capture in exam.tray):
-        raise UsageError(f"The exam keeps no frame {frame!r}.", "It may have given way to a better one; look again.")
+        raise UsageError(
+            f"The exam keeps no frame {frame!r}.", "It may have given way to a better one; look again.", "no_frame"
+        )

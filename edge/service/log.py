@@ -13,6 +13,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TextIO
 
+from edge.errors import EdgeError
+
 WORD = re.compile(r"[a-z]{1,16}(_[a-z]{1,16}){0,3}")
 WORDS = frozenset(
     (
@@ -21,6 +23,8 @@ WORDS = frozenset(
         *("killed", "hung", "memory", "exited", "nonsense", "failed"),  # why a child was lost
         *("folder", "video", "camera", "demo", "bridge", "other"),  # sources
         *("dicom", "openigtlink", "cart", "page"),  # sinks
+        *("machine", "peer", "usage", "input", "image", "labels", "checkpoint", "model"),  # kinds of edge.errors
+        *("device", "gate", "trust"),
     )
 )
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -70,6 +74,11 @@ KEYS: Mapping[str, Callable[[object], bool]] = {
     "celsius": _is_figure,
     "bundle": _is_digest,
 }
+
+
+def word_from_error(error: EdgeError) -> str:
+    """The kind of an error as a word for logs: its texts may name a path or a patient."""
+    return type(error).__name__.removesuffix("Error").lower()
 
 
 class Log:

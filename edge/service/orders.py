@@ -24,7 +24,8 @@ class Order:
     """What every order carries.
 
     Attributes:
-        by: operator's id, or "" for "unauthenticated"; where an exam has an operator, that one counts.
+        by: operator's id, or "" for "unauthenticated"; where an exam has an operator, that one counts, but for the
+            orders that name one: OpenExam, Acknowledge and NameOperator.
     """
 
     by: str
@@ -85,7 +86,12 @@ class SwitchFetus(ExamOrder):
 
 @dataclass(frozen=True)
 class Acknowledge(ExamOrder):
-    """The user has seen the full-screen change to this exam."""
+    """The user has seen the full-screen change to this exam; with `by` that one examines from now on."""
+
+
+@dataclass(frozen=True)
+class NameOperator(ExamOrder):
+    """From now on `by`, which is not "", examines."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +143,7 @@ ORDERS: Mapping[str, type[Order]] = {
     "freeze": Freeze,
     "fetus": SwitchFetus,
     "acknowledge": Acknowledge,
+    "operator": NameOperator,
     "confirm": Confirm,
     "not_obtainable": GiveUp,
     "take_back": TakeBack,
@@ -157,13 +164,13 @@ def order_from_json(name: str, data: object) -> Order:
     """
     cure = f"Send one of: {', '.join(ORDERS)}; fields as in docs/integrator.md."
     if name not in ORDERS:
-        raise InputError(f"There is no order {name[:MAX_KEY_LENGTH]!r}.", cure)
+        raise InputError(f"There is no order {name[:MAX_KEY_LENGTH]!r}.", cure, "no_order")
     try:
         order = record_from_json(ORDERS[name], data)
         for field in fields(order):
             _check_field(field.name, getattr(order, field.name))
     except RecordError as error:
-        raise InputError(f"The order {name!r} is not valid: {error}.", cure) from error
+        raise InputError(f"The order {name!r} is not valid: {error}.", cure, "order_invalid") from error
     return order
 
 

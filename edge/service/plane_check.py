@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from edge.checklist import checklist_from_exam
 from edge.errors import UsageError
-from edge.manifest import RESEARCH_USE
+from edge.manifest import RESEARCH_USE, Notice
 from edge.service.bedside_facts import BedsideFacts
 from edge.service.bridge_reader import BridgeReader
 from edge.service.desk import Desk
@@ -137,7 +137,7 @@ class PlaneCheck:
         )  # fmt: skip
 
 
-def _model_view(facts: BedsideFacts, notices: tuple[str, ...] = ()) -> ModelView:
+def _model_view(facts: BedsideFacts, notices: tuple[Notice, ...] = ()) -> ModelView:
     manifest = facts.manifest
     has_threshold = manifest.decision.threshold is not None
     told = (*facts.notices, *notices)

@@ -30,7 +30,7 @@ def factory_from_text(text: str, what: str, own: Mapping[str, Callable[..., Any]
         return own[name], rest
     found = {point.name: point for point in entry_points(group=group)}
     if name not in found:
-        names = ", ".join(sorted({*own, *found}))
+        names = ", ".join(sorted({*own, *found})) or "none is installed"
         raise UsageError(f"There is no {what} {name!r}.", f"Choose one of: {names}; write it as NAME:WHERE.")
     try:
         return found[name].load(), rest

@@ -22,6 +22,7 @@ from edge.service.bridge_reader import BridgeReader
 from edge.service.child import Child, ChildState
 from edge.service.counters import Counters, Window
 from edge.service.frame import Frame
+from edge.service.log import word_from_error
 from edge.service.newest import Newest
 from edge.service.reader import Reader
 from edge.service.settlement import DROPPED
@@ -139,6 +140,7 @@ class Pump:
             child=child.state,
             readiness=child.readiness,
             cause=error.cause if error else "",
+            fault=word_from_error(error) if error else "",
             counters=self._counters(),
             latency_ms=tuple((share, value) for share, value in quantiles if value is not None),
         )

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, TypeVar
 from edge.errors import MachineError, UsageError
 from edge.keyring import Keyring
 from edge.loading import load_bundle
+from edge.manifest import Notice
 from edge.protocol import Protocol, protocol_from_name
 from edge.service.attention_request import MapRequests
 from edge.service.bedside_facts import BedsideFacts
@@ -33,6 +34,7 @@ from edge.service.bridge_source import BridgeSource
 from edge.service.child import Child
 from edge.service.child_settings import ChildSettings
 from edge.service.desk import Desk
+from edge.service.exam_reports import ExamReports
 from edge.service.fan_out import FanOut
 from edge.service.log import Log
 from edge.service.newest import Newest
@@ -140,9 +142,10 @@ def run_service(settings: ServiceSettings, outside: Outside) -> None:
         service = _Service(settings, outside, facts, store, child, sinks, source)
         page = stack.enter_context(
             served(
-                service.plane_check, api, doors, clock=outside.clock, failed=lambda error: outside.log.write("fault")
+                *(service.plane_check, api, doors, ExamReports(store)),
+                clock=outside.clock, failed=lambda error: outside.log.write("fault"),
             )
-        )
+        )  # fmt: skip
         stack.callback(service.reader.close)  # first of all: a bridge's still may wait for room in the box
         retention = None if settings.keep is None else _retention(settings.keep, outside, store)
         if retention is not None:
@@ -270,7 +273,7 @@ def _retention(age: timedelta, outside: Outside, store: Store) -> Retention:
 
 
 def _facts(
-    settings: ServiceSettings, bundle: Bundle, protocol: Protocol, source: Source, notices: tuple[str, ...]
+    settings: ServiceSettings, bundle: Bundle, protocol: Protocol, source: Source, notices: tuple[Notice, ...]
 ) -> BedsideFacts:
     return BedsideFacts(
         run=secrets.token_hex(4),

@@ -52,3 +52,13 @@ def open_sink(text: str) -> Sink:
     factory, where = factory_from_text(text, "sink", {}, ENTRY_POINTS)
     sink: Sink = factory(where)
     return sink
+
+
+def check_sink(text: str) -> None:
+    """Refuse a text that names no sink; nothing is made.
+
+    Raises:
+        UsageError: no sink has that name.
+        DeviceError: a package that it needs is not there.
+    """
+    factory_from_text(text, "sink", {}, ENTRY_POINTS)

@@ -98,6 +98,16 @@ def open_source(text: str, options: SourceOptions) -> Source:
     return source
 
 
+def check_source(text: str) -> None:
+    """Refuse a text that names no source; nothing is made.
+
+    Raises:
+        UsageError: no source has that name.
+        DeviceError: a package that it needs is not there.
+    """
+    factory_from_text(text, "source", OWN_SOURCES, ENTRY_POINTS)
+
+
 def frames_of(source: Source, roi: Roi | HeldRoi | None) -> Iterator[Frame]:
     """A source's frames, cut to what may be kept of them.
 

@@ -21,6 +21,7 @@ class Status:
         child: where the inference child is.
         readiness: what it said when it was ready.
         cause: why source or child are down, one line; may name a path: for the operator's own screen, never for logs.
+        fault: the kind of that error, a word of `edge.service.log`; "" while both run.
         counters: what was counted.
         latency_ms: (share, milliseconds) of the last minute, frame to answer.
     """
@@ -32,6 +33,7 @@ class Status:
     child: ChildState
     readiness: Readiness | None
     cause: str
+    fault: str
     counters: Counters
     latency_ms: tuple[tuple[float, float], ...]
 

@@ -39,6 +39,7 @@ class Teller:
         """Tell what is due."""
         self._notifier.send("WATCHDOG=1", f"STATUS={status.line}")
         state = {"signal": status.signal.value, "ai_on": status.ai_on, "child": status.child.value}
+        state |= {"reason": status.fault} if status.fault else {}
         if state != self._state:
             self._state = state
             self._log.write("state", source=status.source, **state)

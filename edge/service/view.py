@@ -37,7 +37,7 @@ class ModelView:
     labels: tuple[Label, ...]
     has_threshold: bool
     watermark: str | None
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
     machines: tuple[str, ...]
 
 

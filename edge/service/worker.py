@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edge.errors import EdgeError
     from edge.service.frame_memory import FrameMemory
     from edge.session import Session
 
@@ -67,7 +68,7 @@ def _serve(settings: Mapping[str, Any], network: str) -> None:
     except ChannelClosed:
         return
     except EdgeError as error:
-        channel.send({"kind": "failed", "cause": error.cause, "cure": error.cure, "exit_code": error.exit_code})
+        channel.send({"kind": "failed", **_told(error)})
 
 
 def _try(session: Session, memory: FrameMemory) -> None:
@@ -83,7 +84,7 @@ def _ready(session: Session, network: str) -> dict[str, Any]:
         "kind": "ready",
         "digest": session.digest,
         "backend": session.backend,
-        "notices": list(session.notices),
+        "notices": [[notice.en, notice.zh] for notice in session.notices],
         "network": network,
     }
 
@@ -100,8 +101,11 @@ def _reply(session: Session, memory: FrameMemory, message: Mapping[str, Any]) ->
     except MachineError as error:
         raise MemoryError from error  # ONNX Runtime's own word for it
     except EdgeError as error:
-        refused = {"cause": error.cause, "cure": error.cure, "exit_code": error.exit_code}
-        return {"kind": "refused", "sequence": sequence, **refused}
+        return {"kind": "refused", "sequence": sequence, **_told(error)}
+
+
+def _told(error: EdgeError) -> dict[str, Any]:
+    return {"cause": error.cause, "cure": error.cure, "exit_code": error.exit_code, "word": error.word}
 
 
 def _answer(session: Session, frame: NDArray[np.uint8], message: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge.errors import DeviceError
+from edge.packages import install_cure
 from edge.sources.frame import check_size
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def pictures_from_camera(device: Path) -> Iterator[NDArray[np.uint8]]:
     try:
         import av
     except ImportError as error:
-        raise DeviceError("A camera needs PyAV, which is not installed.", "pip install 'vmamba-edge[video]'") from error
+        raise DeviceError("A camera needs PyAV, which is not installed.", install_cure("video")) from error
     try:
         with av.open(str(device), format="v4l2") as container:
             for picture in container.decode(video=0):

@@ -229,7 +229,7 @@ def _decode_error(path: Path, header: Dataset, error: Exception) -> ImageError:
     if "plugin" in str(error) or "dependencies" in str(error):
         return ImageError(
             f"{path} is compressed as {name}, for which no decoder is installed.",
-            "Run: pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg, or export it uncompressed.",
+            "Run: pip install python-gdcm, or export it uncompressed.",
         )
     return ImageError(f"{path} cannot be decoded as {name} ({type(error).__name__}).", "Send or export it again.")
 

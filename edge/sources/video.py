@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from edge.errors import DeviceError, ImageError
+from edge.packages import install_cure
 from edge.sources.frame import Frame, check_size
 
 if TYPE_CHECKING:
@@ -27,9 +28,7 @@ def frames_from_video(path: Path) -> Iterator[Frame]:
     try:
         import av
     except ImportError as error:
-        raise DeviceError(
-            f"{path} is a video, and PyAV is not installed.", 'Run: pip install "vmamba-edge[video]"'
-        ) from error
+        raise DeviceError(f"{path} is a video, and PyAV is not installed.", install_cure("video")) from error
     index = 0
     try:
         with path.open("rb") as stream, _opened(stream) as container:

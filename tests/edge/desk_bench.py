@@ -15,6 +15,7 @@ from edge.exam import Exam
 from edge.exam_events import Captured, Event, event_from_json
 from edge.exam_keys import ExamKey
 from edge.exam_replay import stored_exam
+from edge.manifest import Notice
 from edge.prediction import Prediction
 from edge.service.answer import Answer
 from edge.service.bedside_facts import BedsideFacts
@@ -55,7 +56,8 @@ class Disk:
 
 def facts(**changes: Any) -> BedsideFacts:
     """The test manifest (abdomen, femur, threshold 0.5) and the demo protocol."""
-    made = BedsideFacts("run1", "b" * 64, MANIFEST, ("a notice",), DEMO, "", "camera", False, "", "")
+    told = (Notice("a notice", "一条提示"),)
+    made = BedsideFacts("run1", "b" * 64, MANIFEST, told, DEMO, "", "camera", False, "", "")
     return replace(made, **changes)
 
 

@@ -68,7 +68,7 @@ def test_without_a_package_the_pip_line_is_told(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(DeviceError, match="No Python package for CUDA") as caught:
         open_cuda()
-    assert "vmamba-edge[tensorrt]" in caught.value.cure
+    assert "'.[tensorrt]'" in caught.value.cure
 
 
 def test_without_a_driver_it_is_one_line() -> None:

@@ -30,3 +30,13 @@ def test_a_narrow_picture_gets_a_margin_and_no_line_is_cut() -> None:
 def test_texts_of_any_script_stand_in_the_file_and_empty_ones_do_not() -> None:
     png = png_from_picture(np.zeros((40, 40, 3), np.uint8), [], {"Disclaimer": "仅供科研", "Comment": ""})
     assert opened(png).text == {"Disclaimer": "仅供科研"}  # type: ignore[attr-defined]
+
+
+def test_chinese_is_drawn_and_wrapped_between_its_letters() -> None:
+    picture = np.zeros((40, 320, 3), np.uint8)
+    drawn = [np.asarray(opened(png_from_picture(picture, [line], {})))[40:] for line in ("仅供科研", "仅供临床")]
+    assert drawn[0].shape == drawn[1].shape
+    assert (drawn[0] != drawn[1]).any()  # letters, and not twice the box of a font that has none
+    long = np.asarray(opened(png_from_picture(picture, ["仅供科研，不用于临床诊断。" * 6], {})))
+    assert long.shape[0] - 40 > 2 * drawn[0].shape[0]
+    assert (long[40:, -6:] == BACKGROUND).all()

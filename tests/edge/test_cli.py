@@ -17,9 +17,11 @@ from PIL import Image
 from edge.cli import code_from_arguments
 from edge.commands.failure import error_from_exception
 from edge.keyring import Keyring
+from edge.packages import install_cure
 from tests.edge.test_sources_dicom import dicom
 
 Tissue = Callable[[int], NDArray[np.uint8]]
+ROOT = Path(__file__).parents[2]
 KEYS = ["schema", "input", "frame", "time_ms", "plane", "probability", "accepted", "answer", "top", "latency_ms"]
 
 
@@ -190,7 +192,13 @@ def test_every_failure_has_one_line_of_cause_and_one_of_cure(error: BaseExceptio
 
 
 def test_a_missing_extra_names_its_pip_line() -> None:
-    assert error_from_exception(ModuleNotFoundError("no", name="torch")).cure == "pip install 'vmamba-edge[compile]'"
+    assert error_from_exception(ModuleNotFoundError("no", name="torch")).cure == install_cure("compile")
+
+
+def test_a_cure_names_what_works_with_a_package_that_is_on_no_index() -> None:
+    texts = {path: path.read_text("utf-8") for folder in ("edge", "compile") for path in (ROOT / folder).rglob("*.py")}
+    assert [path for path, text in texts.items() if "vmamba-edge[" in text or "-U vmamba-edge" in text] == []
+    assert install_cure("serve", "video", "serve").endswith(": pip install '.[serve,video]'")
 
 
 def test_python_m_edge_is_the_command_line() -> None:

@@ -194,7 +194,7 @@ def test_an_exam_that_cannot_be_read_stops_nothing_and_is_told_of(tmp_path: Path
         desk.store.append(broken, "unheard_of", event)
     with bench(tmp_path) as desk:
         assert desk.shown.exam.id == whole
-        assert [broken in told for told in desk.desk.now.unread] == [True]
+        assert [broken in told.en for told in desk.desk.now.unread] == [True]
         assert len(desk.store.events(broken)) == 2
 
 
@@ -204,7 +204,9 @@ def test_forgotten_exams_stay_closed_and_are_told_of(tmp_path: Path) -> None:
             desk.open(f"P{number}")
     with bench(tmp_path) as desk:
         assert len(desk.desk.now.others) == REOPENED_MAX - 1
-        assert desk.desk.now.unread == ("2 older exams that are not ended stay closed: edge exam list.",)
+        (told,) = desk.desk.now.unread
+        assert told.en == "2 older exams that are not ended stay closed: edge exam list."
+        assert "2次" in told.zh
 
 
 def test_a_replay_of_the_store_gives_the_exam_byte_for_byte(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from tests.edge.conftest import MANIFEST
 from tests.edge.desk_bench import Bench, Disk, bench, facts, prediction
 
 STATUS = Status(
-    Signal.RUNNING, "camera", True, 0.04, ChildState.READY, None, "", Counters(9, 2, 0, 7, 0, 0, {"killed": 1}), ()
+    Signal.RUNNING, "camera", True, 0.04, ChildState.READY, None, "", "", Counters(9, 2, 0, 7, 0, 0, {"killed": 1}), ()
 )
 
 
@@ -167,7 +167,8 @@ def test_an_exam_that_cannot_be_opened_again_is_told_with_the_bundles_notices(tm
         desk.store.append(desk.open(), "unheard_of", {})
     with bench(tmp_path) as desk:
         first, second = Room(desk).check.view().model.notices
-        assert (first, "could not be opened again" in second) == ("a notice", True)
+        assert (first.en, "could not be opened again" in second.en) == ("a notice", True)
+        assert "无法重新打开" in second.zh
 
 
 def test_a_full_store_stands_in_the_view(room: Room, disk: Disk) -> None:
@@ -237,7 +238,7 @@ def test_metrics_tell_of_service_and_desk_and_name_nobody(room: Room, disk: Disk
 def test_a_view_does_not_wait_for_a_disk_that_hangs(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     exam, writing, hangs = room.desk.open(), threading.Event(), threading.Event()
 
-    def append(*_: object) -> int:
+    def append(*_: object, **__: object) -> int:
         writing.set()
         hangs.wait(10)
         raise MachineError("The disk hangs.", "Wait.")

@@ -111,7 +111,7 @@ def test_without_the_extra_the_line_that_installs_it_is_told(
     monkeypatch.setitem(sys.modules, "starlette", None)
     done = edge("serve", bundle, "--source", f"folder:{stills}", "--port", 0, home=keyring.home)
     check_told(done, 4, "starlette")
-    assert "pip install 'vmamba-edge[serve]'" in done.err
+    assert "pip install '.[serve]'" in done.err
 
 
 def test_what_was_encrypted_stays_so_and_what_was_not_is_told(

@@ -92,6 +92,10 @@ def test_a_request_gives_the_frame_with_its_map_and_caption(child: Child, tissue
         assert image.width >= 96
         assert image.height > 96
         assert MANIFEST.notice.zh in image.info["Disclaimer"]
+        told = image.info["Description"].splitlines()
+        name = next(label for label in MANIFEST.labels if label.id == answer.prediction.plane)
+        assert told[0].startswith(f"Most probable: {name.en}") and MANIFEST.notice.zh in told
+        assert any(line.startswith(f"最可能切面：{name.zh}") for line in told)
         picture = np.asarray(image)[:96]
     assert (picture[..., 0] != picture[..., 2]).any()  # colours: something spoke for the plane
     assert child.state is ChildState.READY
@@ -103,6 +107,7 @@ def test_a_bundle_without_a_head_says_so_and_the_child_lives(bundles: Maker, key
     got = carried_out(MapRequests(MANIFEST), child, answered(child, frame_of(tissue(0))))
     assert isinstance(got, UsageError)
     assert "no linear head" in got.cause
+    assert got.word == "no_map"  # it came through the child: the page has its text
     assert child.classify(frame_of(tissue(0))).prediction is not None
     assert not child.restarts
     child.close()

@@ -23,6 +23,7 @@ STATUS = Status(
     ChildState.READY,
     None,
     "/dev/video0 is gone",
+    "device",
     COUNTERS,
     ((0.5, 20.0), (0.99, 80.0)),
 )

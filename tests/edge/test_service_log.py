@@ -6,14 +6,22 @@ import errno
 import io
 import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.service.log import KEYS, Log, line_from_event
+from edge import errors
+from edge.errors import EdgeError, ImageError
+from edge.service.child import ChildState
+from edge.service.log import KEYS, Log, line_from_event, word_from_error
 from edge.service.notify import notifier_from_environment, watchdog_from_environment
+from edge.service.pump import NOTHING
+from edge.service.signal_state import Signal
+from edge.service.status import Status
+from edge.service.teller import Teller
 
 NAMES = ["WANG^LI", "wang li", "王丽", "19840312", "1.2.840.113619.2.55"]
 
@@ -53,6 +61,28 @@ def test_an_event_made_of_data_is_withheld() -> None:
 @pytest.mark.parametrize("value", [float("nan"), True, "12", None, [1]])
 def test_a_figure_is_a_finite_number(value: object) -> None:
     assert json.loads(line_from_event("started", {"p99_ms": value}, "now"))["withheld"] == 1
+
+
+def test_why_a_source_ended_is_one_word_and_no_path() -> None:
+    stream = io.StringIO()
+    teller = Teller(notifier_from_environment({}), Log(stream, lambda: "now"), lambda: 0.0)
+    error = ImageError("/srv/WANG^LI/clip.mp4 is damaged.", "Copy it again.")
+    ended = Status(
+        Signal.ENDED, "video", False, 9.0, ChildState.READY, None, error.cause, word_from_error(error), NOTHING, ()
+    )
+    teller.take_status(ended)
+    told = json.loads(stream.getvalue().splitlines()[0])
+    assert (told["event"], told["signal"], told["reason"]) == ("state", "ended", "image")
+    assert "WANG" not in stream.getvalue()
+    teller.take_status(replace(ended, signal=Signal.RUNNING, cause="", fault=""))
+    assert "reason" not in json.loads(stream.getvalue().splitlines()[1])
+
+
+def test_every_kind_of_error_is_a_word_of_the_log() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and kind is not EdgeError]
+    for kind in kinds:
+        if issubclass(kind, EdgeError):
+            assert KEYS["reason"](word_from_error(kind("a", "b"))), kind
 
 
 def test_systemd_hears_every_word(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from edge.cpu import load_cpu
 from edge.decision import NOT_MEASURED, Decision
 from edge.errors import DeviceError, GateError, ImageError, InputError, TrustError, UsageError
 from edge.keyring import Keyring
-from edge.manifest import Gate
+from edge.manifest import Gate, Notice
 from edge.session import open_session
 
 Tissue = Callable[[int], NDArray[np.uint8]]
@@ -46,7 +46,7 @@ def test_without_a_measured_threshold_nothing_is_accepted(bundles: Any, keyring:
     path = bundles.null(decision=NOT_MEASURED)
     with open_session(path, keyring=keyring, backend="null") as session:
         prediction = session.classify(tissue(0))
-        assert any("threshold" in notice for notice in session.notices)
+        assert any("threshold" in notice.en for notice in session.notices)
     assert (prediction.plane, prediction.answer, prediction.accepted) == ("abdomen", "not_covered", False)
 
 
@@ -127,14 +127,14 @@ def test_a_keyring_that_cannot_be_written_still_opens(bundles: Any, keyring: Key
     (keyring.home / ".lock").unlink()
     (keyring.home / ".lock").mkdir()
     with open_session(path, keyring=keyring, backend="null") as session:
-        assert any("read-only" in notice for notice in session.notices)
+        assert any("read-only" in notice.en for notice in session.notices)
 
 
 def test_a_development_key_is_told_at_each_start(bundles: Any, keyring: Keyring) -> None:
     path = bundles.null()
     for _ in range(2):
         with open_session(path, keyring=keyring, backend="null") as session:
-            assert any("development key" in notice for notice in session.notices)
+            assert any("development key" in notice.en for notice in session.notices)
 
 
 @pytest.mark.parametrize(
@@ -156,8 +156,8 @@ def test_what_does_not_fit_the_device_is_refused(
 def test_a_skipped_gate_and_a_watermark_are_told(bundles: Any, keyring: Keyring) -> None:
     gate = Gate(8, False, True, None, None, None, None, 0.01)
     with open_session(bundles.null(gate=gate, watermark="PHANTOM"), keyring=keyring, backend="null") as session:
-        assert "PHANTOM" in session.notices
-        assert any("gate was skipped" in notice for notice in session.notices)
+        assert Notice("PHANTOM", "模型标注：PHANTOM") in session.notices
+        assert any("gate was skipped" in notice.en for notice in session.notices)
 
 
 def test_gate_frames_of_another_size_are_refused(bundles: Any, keyring: Keyring, manifest: Any) -> None:
@@ -210,7 +210,7 @@ def test_a_native_library_of_the_bundle_is_registered(
     native = f"native/{load_cpu().machine}/libvmamba.so"
     loaded = bundles.pack("n.edge", manifest, {**parts, native: library.read_bytes()})
     with open_session(loaded, keyring=keyring) as session:
-        assert not any("local function" in notice for notice in session.notices)
+        assert not any("local function" in notice.en for notice in session.notices)
     refused = bundles.pack("m.edge", manifest, {**parts, native: b"no library"})
     with open_session(refused, keyring=keyring) as session:
-        assert any("cannot load" in notice and "local function runs" in notice for notice in session.notices)
+        assert any("cannot load" in notice.en and "local function runs" in notice.en for notice in session.notices)

@@ -163,6 +163,14 @@ def test_an_exam_with_a_name_where_an_id_belongs_is_refused(tmp_path: Path, bund
         assert store.exams() == ()
 
 
+def test_an_event_with_a_name_where_an_id_belongs_is_refused(tmp_path: Path) -> None:
+    with opened(tmp_path / "x.db") as store:
+        exam = filled(store, "Li")
+        with pytest.raises(InputError, match="operator"):
+            store.append(exam, "confirmed", {}, operator="Anna Schmidt")
+        assert len(store.events(exam)) == 3
+
+
 def test_an_unknown_exam_or_image_is_a_usage_error(tmp_path: Path) -> None:
     with opened(tmp_path / "x.db") as store:
         exam = store.new_exam({}, BUNDLE)

@@ -48,7 +48,8 @@ def test_an_untouched_store_agrees_with_its_chain(path: Path) -> None:
         "UPDATE exams SET operator = 'other' WHERE number = 1",
         "UPDATE exams SET about = zeroblob(40) WHERE number = 1",
         "INSERT INTO jpegs SELECT 99, lead, jpeg FROM jpegs WHERE event = 2",
-        "INSERT INTO events SELECT 99, exam, 4, kind, wall, lead, body FROM events WHERE number = 2",
+        "INSERT INTO events SELECT 99, exam, 4, kind, wall, lead, body, operator FROM events WHERE number = 2",
+        "UPDATE events SET operator = 'other' WHERE number = 2",
     ],
 )
 def test_what_was_altered_behind_the_stores_back_is_found(path: Path, statement: str) -> None:

@@ -7,10 +7,13 @@ import pytest
 
 from edge import store_schema
 from edge.errors import DeviceError, InputError, MachineError, UsageError
-from edge.store_check import check_store
+from edge.store_check import check_exam, check_store
 from edge.store_reader import open_reader
 from edge.store_schema import VERSION
 from tests.edge.stored import filled, opened
+
+# of the first version, whose events had no operator
+FIRST_INSERT = "INSERT INTO events SELECT NULL, ?1, ?2, ?3, ?4, zeroblob(?5), ?6 WHERE ?7 IS NULL"
 
 
 def changed(path: Path, statement: str) -> None:
@@ -48,13 +51,27 @@ def test_an_older_store_is_migrated_and_keeps_its_exams(tmp_path: Path, monkeypa
     migrations = (*store_schema.MIGRATIONS, ("ALTER TABLE exams ADD COLUMN added TEXT",))
     monkeypatch.setattr(store_schema, "MIGRATIONS", migrations)
     monkeypatch.setattr("edge.store_reader.VERSION", VERSION + 1)
-    with pytest.raises(UsageError, match="schema version 1"), open_reader(path):
+    with pytest.raises(UsageError, match=f"schema version {VERSION}"), open_reader(path):
         pass
     monkeypatch.setattr(store_schema, "VERSION", VERSION + 1)
     with opened(path) as store:
         assert store._rows("SELECT added FROM exams") == [(None,)]
         assert len(store.events(exam)) == 3
         assert check_store(store).records == 4
+
+
+def test_events_from_before_they_had_an_operator_are_the_exams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.db"
+    with monkeypatch.context() as patch:
+        patch.setattr(store_schema, "MIGRATIONS", store_schema.MIGRATIONS[:1])
+        patch.setattr("edge.store.INSERT_EVENT", FIRST_INSERT)
+        with opened(path) as store:
+            exam = filled(store, "Li")
+    with opened(path) as store:
+        store.append(exam, "later", {}, operator="op9")
+        assert [entry.operator for entry in store.audit()] == ["op7"] * 4 + ["op9"]
+        assert (check_store(store).records, store.exam(exam).operator) == (5, "op9")
+        check_exam(store, exam)
 
 
 def test_a_migration_that_fails_leaves_the_store_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,6 +96,7 @@ def test_another_file_is_refused_and_not_touched(tmp_path: Path, content: bytes)
     with pytest.raises(InputError), open_reader(path):
         pass
     assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_another_programs_database_is_refused_and_not_touched(tmp_path: Path) -> None:
@@ -88,6 +106,7 @@ def test_another_programs_database_is_refused_and_not_touched(tmp_path: Path) ->
     with pytest.raises(InputError, match="no exam store"), opened(path):
         pass
     assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_store_whose_making_was_cut_short_is_made_at_the_next_opening(tmp_path: Path) -> None:

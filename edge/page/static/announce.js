@@ -13,7 +13,7 @@ const last = { kind: "connecting", exam: null, states: new Map() };
 export function announce(view, headline) {
   const kind = LASTING.includes(headline.kind) ? "answer" : headline.kind;
   if (kind !== last.kind) {
-    if (headline.tone === "alarm") alarmed.textContent = `${headline.title}. ${headline.why}`;
+    if (headline.tone === "alarm") alarmed.textContent = `${headline.title}. ${headline.why} ${headline.detail}`;
     else said.textContent = kind === "answer" ? t(last.kind === "link_lost" ? "said_link_back" : "said_ai_on") : headline.title;
     if (headline.tone !== "alarm") alarmed.textContent = "";
     last.kind = kind;

@@ -1,7 +1,7 @@
 // The bar and what stands below it: whose exam, the state of the box in icons and words, what must be told.
 
 import { el, icon, keep, setAttribute, setHidden, setIcon, setText } from "./dom.js";
-import { t } from "./language.js";
+import { named, t } from "./language.js";
 
 const LAMPS = ["signal", "ai", "store"];
 const hidden = new Set(); // notices that a person has read in this sitting
@@ -78,7 +78,8 @@ function drawBanners(view) {
   setHidden(place, banners.length === 0);
   keep(place, banners.map((one) => one.key), (key) => makeBanner(banners.find((one) => one.key === key))).forEach(
     (node, number) => {
-      setText(node.querySelector("p"), banners[number].text);
+      setText(node.querySelector("p span"), banners[number].text);
+      setText(node.querySelector("small"), banners[number].detail);
       const button = node.querySelector("button");
       if (button) setText(button, t("understood"));
     },
@@ -87,19 +88,19 @@ function drawBanners(view) {
 
 function storeBanner({ state, reason, refused }) {
   if (state === "ok") return [];
-  const text = [t(`store_${state}`), reason, refused ? t("store_refused", refused) : ""].filter(Boolean).join(" ");
-  return [{ key: "store", tone: "alarm", text, canHide: false }];
+  const text = [t(`store_${state}`), refused ? t("store_refused", refused) : ""].filter(Boolean).join(" ");
+  return [{ key: "store", tone: "alarm", text, detail: reason, canHide: false }];
 }
 
 /** What the bundle wants told: each stays until a person has said so, for this bundle and this sitting. */
 function noticeBanners({ notices, digest }) {
   return notices
-    .map((text) => ({ key: `${digest}/${text}`, tone: "notice", text, canHide: true }))
+    .map((notice) => ({ key: `${digest}/${notice.en}`, tone: "notice", text: named(notice), detail: "", canHide: true }))
     .filter(({ key }) => !hidden.has(key));
 }
 
 function makeBanner({ key, tone, canHide }) {
-  const node = el("div", { class: "banner", "data-tone": tone }, icon("alarm"), el("p"));
+  const node = el("div", { class: "banner", "data-tone": tone }, icon("alarm"), el("p", {}, el("span"), el("small", { lang: "en" })));
   if (canHide) {
     const hide = () => {
       hidden.add(key);

@@ -1,6 +1,5 @@
 // What a tap or a key means, as an order or as a question before one. Every order names the exam that was on the screen.
 
-import { el } from "./dom.js";
 import { t } from "./language.js";
 import { pressTaken } from "./freeze.js";
 import { sendOrder } from "./orders.js";
@@ -10,7 +9,7 @@ import { showMap } from "./map.js";
 
 const BOUNCE_MS = 700; // a wet glove taps twice; the second tap would take back what the first one said
 
-/** Commands over `page`: {view, link, take(view), fail({error, cure}), openExams(), redraw()}. */
+/** Commands over `page`: {view, link, take(view), fail({error, cure, word}), openExams(), redraw()}. */
 export function commandsOf(page) {
   const tapped = new Map();
 
@@ -70,7 +69,8 @@ export function commandsOf(page) {
       pressTaken(before);
       page.redraw();
     },
-    acknowledge: () => inExam("acknowledge"),
+    acknowledge: (by) => inExam("acknowledge", { by }),
+    nameOperator: (by) => inExam("operator", { by }).then((done) => done && closeSheet()),
     continueExam: (exam) => send("continue", { exam }).then((done) => done && closeSheet()),
     addFetus: (fetus) => inExam("fetus", { fetus }).then((done) => done && closeSheet()),
     open: (fields) => send("open", fields).then((done) => done && closeSheet()),
@@ -78,15 +78,7 @@ export function commandsOf(page) {
   return commands;
 }
 
-/** The operator's id, as orders carry it. */
+/** The operator's id, as orders carry it; "" where nobody was named or nothing is known. */
 export function operator(exam) {
-  return exam === null || exam.operator === "unauthenticated" ? "" : exam.operator;
-}
-
-/** One line of cause and one of cure, until it is closed or the next order succeeds. */
-export function failure({ error, cure }, close) {
-  return [
-    el("p", {}, el("b", {}, `${t("order_failed")} ${error}`), cure ? ` ${t("order_cure")} ${cure}` : ""),
-    el("button", { type: "button", onclick: close }, t("close")),
-  ];
+  return !exam?.operator || exam.operator === "unauthenticated" ? "" : exam.operator;
 }

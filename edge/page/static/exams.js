@@ -90,10 +90,34 @@ function thisExam(exam, commands) {
     el("h3", {}, t("this_exam")),
     el("dl", { class: "facts-table" }, ...facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
     canGrow && button("add", t("add_fetus", more), { onclick: () => commands.addFetus(more) }),
+    button("reassign", t("operator_change"), { onclick: () => askOperator(commands) }),
   );
 }
 
-function textField(id, label) {
+/** Who examines from now on. */
+function askOperator(commands) {
+  const field = textField("this-operator", t("operator_id_new"));
+  const wrong = el("p", { class: "wrong", role: "alert" });
+  const submit = (event) => {
+    event.preventDefault();
+    const by = field.querySelector("input").value.trim();
+    const fault = by ? operatorFault(by) : t("error_nobody_named");
+    wrong.replaceChildren(...(fault ? [icon("alarm"), el("span", {}, fault)] : []));
+    if (!fault) commands.nameOperator(by);
+  };
+  openSheet(t("operator_change"), [
+    el(
+      "form",
+      { class: "start", novalidate: true, onsubmit: submit, autocomplete: "off" },
+      field,
+      wrong,
+      el("button", { type: "submit", class: "strong" }, icon("confirm"), el("span", {}, t("operator_change"))),
+    ),
+  ]);
+}
+
+/** A line to type an id into. */
+export function textField(id, label) {
   const input = el("input", { id, maxlength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: "false" });
   return el("div", { class: "field" }, el("label", { for: id }, label), input);
 }
@@ -109,6 +133,7 @@ function stepper(count, step) {
   );
 }
 
-function operatorFault(text) {
+/** What is wrong with an operator's id; "" is none and right. */
+export function operatorFault(text) {
   return !text || new RegExp(`^${OPERATOR}$`).test(text) ? "" : t("start_operator");
 }

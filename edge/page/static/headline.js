@@ -10,7 +10,7 @@ import { named, span, t } from "./language.js";
 const TOLD = ["candidate", "captured", "captured_low", "confirmed"]; // states that tell the hand what to do
 const STALE_MS = 2000; // of the picture: as old as an answer may be
 
-/** {kind, tone, icon, title, why, confidence, now} of a view; `view` null before the first. */
+/** {kind, tone, icon, title, why, detail, confidence, now} of a view; `view` null before the first. */
 export function headlineOf(view, link) {
   if (link.state === "lost") {
     return head("link_lost", "alarm", "link_lost", t("ai_off"), `${t("link_lost")}. ${t("link_lost_why")}`);
@@ -18,10 +18,11 @@ export function headlineOf(view, link) {
   if (view === null) return head("connecting", "idle", "wait", t("connecting"), t("connecting_why"));
   const { source, engine, exam } = view;
   if (source.signal === "lost") {
-    return head("no_signal", "alarm", "no_signal", t("no_signal"), engine.cause || t("no_signal_why"));
+    return head("no_signal", "alarm", "no_signal", t("no_signal"), t("no_signal_why"), engine.cause);
   }
   if (source.signal === "ended" && !engine.ai_on) {
-    return head("source_ended", "alarm", "end", t("source_ended"), engine.cause || t("source_ended_why"));
+    const why = t(engine.cause ? "source_broke_why" : "source_ended_why");
+    return head("source_ended", "alarm", "end", t("source_ended"), why, engine.cause);
   }
   if (!engine.ai_on) return aiOff(engine);
   if (exam === null) return head("idle", "idle", "exam", t("idle"), t("idle_why"));
@@ -53,9 +54,10 @@ export function answerName(view, answer) {
 
 function aiOff(engine) {
   let why = t("engine_late");
-  if (engine.state !== "ready") why = t(`engine_${engine.state}`);
+  if (engine.state === "waiting" && engine.cause) why = t("engine_failed");
+  else if (engine.state !== "ready") why = t(`engine_${engine.state}`);
   else if (engine.age_s !== null) why = t("engine_late_s", span(engine.age_s));
-  return head("ai_off", "alarm", "off", t("ai_off"), `${engine.cause || why} ${t("ai_off_manual")}`);
+  return head("ai_off", "alarm", "off", t("ai_off"), `${why} ${t("ai_off_manual")}`, engine.cause);
 }
 
 function answer(view, live) {
@@ -72,6 +74,6 @@ function answer(view, live) {
   return { ...head("plane", "plane", "plane", title, ""), confidence: live.confidence, now: TOLD.includes(state) ? state : null };
 }
 
-function head(kind, tone, icon, title, why) {
-  return { kind, tone, icon, title, why, confidence: null, now: null };
+function head(kind, tone, icon, title, why, detail = "") {
+  return { kind, tone, icon, title, why, detail, confidence: null, now: null };
 }

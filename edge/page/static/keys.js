@@ -133,7 +133,7 @@ function about(view) {
     el("h3", {}, t("model_title")),
     el("dl", { class: "facts-table" }, ...facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
     el("p", { class: "soft" }, t("counts", engine.answered, engine.dropped, engine.restarts)),
-    ...model.notices.map((notice) => el("p", { class: "soft" }, notice)),
+    ...model.notices.map((notice) => el("p", { class: "soft" }, named(notice))),
     el("p", { class: "soft" }, named(view.research_use)),
   ];
 }

@@ -23,6 +23,13 @@ export function t(key, ...values) {
   return text.replace(/\{(\d)\}/g, (_, place) => values[Number(place)]);
 }
 
+/** A failure in words: {text, cure, detail}; `detail` is the box's own English, for technicians. */
+export function failureText({ error, cure, word }) {
+  if (`error_${word}` in TEXTS) return { text: t(`error_${word}`), cure: "", detail: "" };
+  if (word === undefined || current === "en") return { text: error, cure, detail: "" }; // the page's own words have none
+  return { text: t("box_trouble"), cure: t("box_trouble_cure"), detail: [error, cure].filter(Boolean).join(" ") };
+}
+
 /** Of a value with `en` and `zh`, such as a plane or a notice. */
 export function named(value) {
   return value[current] || value.en;

@@ -1,6 +1,7 @@
 // The engine's map over the newest frame, on demand: with what it is, and what it is not.
 
 import { el, icon } from "./dom.js";
+import { failureLines } from "./failure.js";
 import { t } from "./language.js";
 import { fetchMap } from "./orders.js";
 import { openSheet } from "./sheet.js";
@@ -14,8 +15,7 @@ export async function showMap() {
   ]);
   const answer = await fetchMap();
   if (!answer.blob) {
-    const text = `${t("order_failed")} ${answer.error} ${answer.cure ? `${t("order_cure")} ${answer.cure}` : ""}`;
-    place.replaceChildren(el("p", { class: "wrong" }, icon("alarm"), el("span", {}, text)));
+    place.replaceChildren(el("div", { class: "wrong" }, icon("alarm"), failureLines(answer)));
     return;
   }
   const bitmap = await createImageBitmap(answer.blob);

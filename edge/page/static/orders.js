@@ -5,7 +5,7 @@ import { t } from "./language.js";
 
 const PATIENCE_MS = 8000; // a disk that syncs slowly answers within it
 
-/** Send an order; {view} where it was done, {error, cure} where it was not or nobody knows. */
+/** Send an order; {view} where it was done, {error, cure, word} where it was not or nobody knows. */
 export async function sendOrder(name, fields) {
   try {
     let answer = await posted(name, fields);
@@ -14,13 +14,13 @@ export async function sendOrder(name, fields) {
       answer = await posted(name, fields);
     }
     const said = await answer.json();
-    return answer.ok ? { view: said.view } : { error: said.error ?? String(answer.status), cure: said.cure ?? "" };
+    return answer.ok ? { view: said.view } : { error: said.error ?? String(answer.status), cure: said.cure ?? "", word: said.word ?? "" };
   } catch {
     return { error: t("no_answer"), cure: t("no_answer_cure") };
   }
 }
 
-/** The map over the newest frame, as a blob, or {error, cure}. */
+/** The map over the newest frame, as a blob, or {error, cure, word}. */
 export async function fetchMap() {
   try {
     const answer = await fetch("/api/attention.png", { signal: AbortSignal.timeout(PATIENCE_MS) });

@@ -7,9 +7,10 @@ import { announce } from "./announce.js";
 import { drawBar } from "./bar.js";
 import { drawChange } from "./change.js";
 import { checklistOn } from "./checklist.js";
-import { commandsOf, failure } from "./commands.js";
+import { commandsOf } from "./commands.js";
 import { icon, setAttribute, setText } from "./dom.js";
 import { entrance, openExams } from "./exams.js";
+import { failure } from "./failure.js";
 import { named, switchLanguage, t, translatePage } from "./language.js";
 import { openLink } from "./link.js";
 import { liveOn } from "./live.js";
@@ -25,7 +26,10 @@ const page = {
   link: { state: "connecting", silent_ms: 0 },
   before: null, // the exam that was on the screen before the box changed it
   take,
-  fail: (failed) => toast.replaceChildren(icon("alarm"), ...failure(failed, () => toast.replaceChildren())),
+  fail: (failed) => {
+    const place = document.querySelector("#change[open] .failed") ?? toast; // the change covers the toast
+    place.replaceChildren(icon("alarm"), ...failure(failed, () => place.replaceChildren()));
+  },
   redraw: draw,
   openExams: () => page.view && openExams(page.view, commands),
   switchLanguage: () => {

@@ -61,16 +61,18 @@ function drawHeadline(said) {
     headline.dataset.shape = shape;
     headline.replaceChildren(
       icon(said.icon),
-      el("div", {}, el("h2"), el("p", { class: "why" }), said.now && nowOf(said.now)),
+      el("div", {}, el("h2"), el("p", { class: "why" }), el("p", { class: "detail", lang: "en" }), said.now && nowOf(said.now)),
       said.confidence ? confidence(said.confidence) : "",
     );
   }
   setAttribute(headline, "data-kind", said.kind);
   setAttribute(headline, "data-tone", said.tone);
   setText(headline.querySelector("h2"), said.title);
-  const why = headline.querySelector(".why");
-  setText(why, said.why);
-  setHidden(why, said.why === "");
+  for (const part of ["why", "detail"]) {
+    const line = headline.querySelector(`.${part}`);
+    setText(line, said[part]);
+    setHidden(line, said[part] === "");
+  }
 }
 
 function confidence(step) {

@@ -36,7 +36,16 @@ function fit() {
 }
 
 export function closeSheet() {
-  if (sheet.open) sheet.close();
+  if (!sheet.open) return;
+  sheet.close();
+  empty(); // now: its own event comes after what the caller opens next
+}
+
+function empty() {
+  const gone = onGone;
+  onGone = null;
+  sheet.replaceChildren();
+  gone?.();
 }
 
 /** Close what was about an exam that is not the open one any more. */
@@ -49,12 +58,7 @@ export function isSheetOpen() {
 }
 
 window.addEventListener("resize", fit);
-sheet.addEventListener("close", () => {
-  const gone = onGone;
-  onGone = null;
-  sheet.replaceChildren();
-  gone?.();
-});
+sheet.addEventListener("close", () => sheet.open || empty());
 sheet.addEventListener("click", (event) => {
   if (event.target === sheet) closeSheet(); // the darkened page beside it
 });

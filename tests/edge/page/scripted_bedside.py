@@ -24,7 +24,7 @@ from typing import Any
 from edge.checklist import checklist_from_exam
 from edge.errors import MachineError, UsageError
 from edge.exam import Exam, exam_from_opened, state_after
-from edge.exam_events import BY_FREEZE, BY_STORE, Captured, Event, Opened
+from edge.exam_events import BY_FREEZE, BY_STORE, Captured, Event, Opened, OperatorNamed
 from edge.exam_keys import ExamKey
 from edge.exam_steps import record_of_frame
 from edge.exam_watch import Watch, watch_after
@@ -199,6 +199,8 @@ class ScriptedBedside:
         if exam is None:
             raise UsageError("There is no such exam.", "Load the page again.")
         if isinstance(order, Acknowledge):
+            if order.by:
+                self.fold(OperatorNamed(exam.id, self._clock(), WALL, order.by))
             self.show(changed=self._scene.changed - {exam.id})
         elif isinstance(order, Freeze):
             self._shown = self._pressed = exam.id

@@ -9,9 +9,13 @@ from pathlib import Path
 
 from edge.errors import EdgeError, MachineError
 from edge.exam_events import Ended, NotObtainable, Paused
+from edge.manifest import Notice
 from edge.page.doors import ServerSettings, open_doors
 from edge.page.server import served
 from tests.edge.page.scripted_bedside import WALL, ScriptedBedside
+
+DEVELOPMENT = Notice("Signed with a development key of this machine.", "使用本机开发密钥签名，不是正式发布版本。")
+GATE_SKIPPED = Notice("The accuracy gate was skipped.", "该模型包生成时跳过了准确性检验。")
 
 
 def _exam(box: ScriptedBedside, fetuses: int = 1) -> str:
@@ -92,7 +96,7 @@ STATES: Mapping[str, Callable[[ScriptedBedside], object]] = {
     "store_full": _full,
     "store_failed": lambda box: box.show(store__state="failed", store__reason="The disk does not answer."),
     "watermark": lambda box: box.show(model__watermark="TRAINED ON PHANTOMS"),
-    "notices": lambda box: box.show(model__notices=("development key", "gate skipped")),
+    "notices": lambda box: box.show(model__notices=(DEVELOPMENT, GATE_SKIPPED)),
     "no_threshold": _no_threshold,
     "unmeasured": _unmeasured,
     "demo": _demo,

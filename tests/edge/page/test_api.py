@@ -20,7 +20,7 @@ from tests.edge.page.scripted_states import STATES, bedside_in
 
 ABOUT: dict[str, dict[str, Any]] = {  # the fields of each order beside `by` and `exam`
     "open": {"patient": "P-7", "study": "王", "fetuses": 2},
-    "pause": {}, "continue": {}, "end": {}, "freeze": {}, "acknowledge": {},
+    "pause": {}, "continue": {}, "end": {}, "freeze": {}, "acknowledge": {}, "operator": {"by": "op9"},
     "fetus": {"fetus": 2},
     "confirm": {"plane": "abdomen", "fetus": 1},
     "not_obtainable": {"plane": "abdomen", "fetus": 1, "reason": "position"},
@@ -136,12 +136,13 @@ def test_a_confirmed_plane_is_so_in_the_answer(apps: Apps) -> None:
         (MachineError("a", "b"), 507, 1),
         (InputError("a", "b"), 400, 3),
         (DeviceError("a", "b"), 503, 4),
+        (UsageError("a", "b", "no_exam"), 409, 2),
     ],
 )
-def test_a_failure_is_told_by_cause_cure_and_code(apps: Apps, error: EdgeError, status: int, code: int) -> None:
+def test_a_failure_is_told_by_cause_cure_code_and_word(apps: Apps, error: EdgeError, status: int, code: int) -> None:
     apps.box.show(refusal=error)
     reply = order(apps, "pause")
-    assert (reply.status, reply.json) == (status, {"error": "a", "cure": "b", "exit_code": code})
+    assert (reply.status, reply.json) == (status, {"error": "a", "cure": "b", "exit_code": code, "word": error.word})
 
 
 @pytest.mark.parametrize("changes", [{"exam": "no-such"}, {"plane": "no-such"}, {"fetus": 9}])

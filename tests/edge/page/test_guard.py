@@ -110,7 +110,7 @@ def test_an_address_takes_its_own_method_only(apps: Apps, method: str, path: str
 def test_an_unknown_address_is_404_in_json(apps: Apps, path: str) -> None:
     reply = ask(apps.tcp, "GET", path)
     assert reply.status == 404
-    assert set(reply.json) == {"error", "cure", "exit_code"}
+    assert set(reply.json) == {"error", "cure", "exit_code", "word"}
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_the_page_has_no_such_address(reporting: Reporting) -> None:
 def test_what_is_not_there_is_not_found(reporting: Reporting, address: str) -> None:
     reply = reporting.get(address.format(exam=reporting.exam))
     assert reply.status == 404
-    assert set(reply.json) == {"error", "cure", "exit_code"}
+    assert set(reply.json) == {"error", "cure", "exit_code", "word"}
 
 
 def test_an_altered_exam_is_refused(reporting: Reporting) -> None:

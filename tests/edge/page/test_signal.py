@@ -27,7 +27,7 @@ def test_a_lost_signal_reaches_the_plane_check(apps: Apps) -> None:
 def test_what_is_no_note_is_refused(apps: Apps, body: bytes) -> None:
     reply = said(apps, body)
     assert reply.status in (400, 413)
-    assert set(reply.json) == {"error", "cure", "exit_code"}
+    assert set(reply.json) == {"error", "cure", "exit_code", "word"}
 
 
 def test_the_page_has_no_such_address(apps: Apps) -> None:

@@ -1,6 +1,6 @@
 """Make `edge/reports/fonts/report-sc.ttf`: the glyphs of a report's own Chinese texts, out of Noto Sans CJK SC.
 
-Run it after a Chinese text of a protocol, a region or a report has changed:
+Run it after a Chinese text of a protocol, a region, a report or the attention map's caption has changed:
 python tests/edge/reports/make_font.py NotoSansCJK-Regular.ttc (Debian: fonts-noto-cjk).
 Outlines become quadratic, since reportlab embeds no others.
 """
@@ -15,10 +15,12 @@ from fontTools.pens.cu2quPen import Cu2QuPen
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.ttLib import TTFont, newTable
 
+from compile.bundle import SYNTHETIC
 from edge.checklist import REGIONS_ZH
 from edge.manifest import RESEARCH_USE
 from edge.protocol import load_protocol, protocol_names
 from edge.reports import words
+from edge.service.attention_map import CERTAINTY, MOST_PROBABLE, ORANGE, REFUSALS
 
 TARGET = Path(__file__).parents[3] / "edge" / "reports" / "fonts" / "report-sc.ttf"
 NAME = "Edge Report SC"  # not the original's name: OFL 1.1, section 3
@@ -27,13 +29,19 @@ SIMPLIFIED = 2  # number of the face "Noto Sans CJK SC" in the collection
 
 
 def texts() -> str:
-    """Every Chinese text that a report writes by itself."""
+    """Every Chinese text that a report or the caption of an attention map writes by itself."""
     protocols = [load_protocol(name) for name in protocol_names()]
     planes = [text for protocol in protocols for text in (protocol.zh, *(plane.zh for plane in protocol.planes))]
     tables = (words.STATES, words.CONFIDENCES, words.SOURCES, words.REASONS, words.PHASES, words.LABELS)
     told = [zh for table in tables for _, zh in table.values()]
-    lines = (words.TITLE[1], words.SUBTITLE[1], words.STEPS_NOTE[1], RESEARCH_USE.zh)
+    lines = (words.TITLE[1], words.SUBTITLE[1], words.STEPS_NOTE[1], RESEARCH_USE.zh, SYNTHETIC, *caption_texts())
     return "".join([*planes, *told, *lines, *REGIONS_ZH.values()])
+
+
+def caption_texts() -> list[str]:
+    """Of the map's caption."""
+    told = (*CERTAINTY.values(), *REFUSALS, ORANGE, MOST_PROBABLE)
+    return [text.zh for text in told]
 
 
 def made_font(source: Path) -> TTFont:

@@ -163,3 +163,10 @@ def test_every_reason_that_the_page_offers_is_written_in_both_languages() -> Non
     assert set(offered) - {"words"} == set(REASONS)
     assert reason_text("fetal_position") == "fetal position 胎位影响"
     assert reason_text("as typed") == "as typed"
+
+
+def test_all_who_examined_are_named_and_nobody_in_both_languages(made: MakeReport) -> None:
+    report = made()
+    for operators, told in ((("op7", "op9"), "op7, op9"), ((), "unauthenticated / 未登记")):
+        document = replace(report.document, operators=operators)
+        assert holds(read(replace(report, document=document))[0], told)

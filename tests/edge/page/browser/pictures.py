@@ -24,6 +24,7 @@ from edge.files import write_atomic
 from tests.edge.page.browser.conftest import CART, CHROMIUM, FLAGS
 from tests.edge.page.browser.scene import Scene, playing
 from tests.edge.page.scripted_bedside import WALL
+from tests.edge.page.scripted_states import DEVELOPMENT
 
 PHONE, WIDE = (390, 844), (1920, 1080)
 SETTLED_MS = 700  # views come ten times a second; pictures and thumbnails after them
@@ -144,7 +145,7 @@ SHOTS = (
         "marks",
         _midst(
             model__watermark="TRAINED ON PHANTOMS", source__scanner="HS60", source__is_measured=False,
-            source__is_demo=True, model__notices=("Signed with a development key of this machine.",),
+            source__is_demo=True, model__notices=(DEVELOPMENT,),
         ),
     ),
 )  # fmt: skip

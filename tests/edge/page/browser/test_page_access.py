@@ -12,7 +12,7 @@ from edge.service.orders import Confirm, Freeze, GiveUp, TakeBack
 from tests.edge.page.browser.conftest import Bed, Opener
 from tests.edge.page.browser.looking import faults
 from tests.edge.page.browser.scene import Scene
-from tests.edge.page.scripted_states import STATES
+from tests.edge.page.scripted_states import DEVELOPMENT, STATES
 
 pytestmark = pytest.mark.browser
 
@@ -21,7 +21,7 @@ def _all_marks(scene: Scene) -> None:
     STATES["twins"](scene)
     scene.keeps(None)
     scene.show(
-        model__watermark="TRAINED ON PHANTOMS", model__notices=("Signed with a development key.",),
+        model__watermark="TRAINED ON PHANTOMS", model__notices=(DEVELOPMENT,),
         source__is_demo=True, source__scanner="HS60", source__is_measured=False,
         store__state="full", store__reason="No space.", store__refused=3, late_stills=2,
     )  # fmt: skip

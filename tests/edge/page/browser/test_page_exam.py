@@ -16,7 +16,7 @@ BOUNCE_S = 0.75  # the page takes no second tap on a row within 0.7 s
 # Sooner than anyone can have read it, and than a loaded machine lets this test tap.
 TAP_AT_ONCE = """() => {
   const notice = document.getElementById("change");
-  new MutationObserver((_, watch) => (watch.disconnect(), notice.querySelector("button").click()))
+  new MutationObserver((_, watch) => (watch.disconnect(), notice.querySelector(".strong").click()))
     .observe(notice, { attributes: true, attributeFilter: ["open"] });
 }"""
 

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from tests.edge.page.browser.conftest import TICK_S, Bed, Opener
 from tests.edge.page.browser.looking import faults
 from tests.edge.page.browser.scene import Scene, playing
+from tests.edge.page.scripted_states import DEVELOPMENT
 
 pytestmark = pytest.mark.browser
 
@@ -88,7 +89,7 @@ def test_what_must_be_told_is_on_the_screen(bed: Opener) -> None:
     page, scene = made.page, made.scene
     scene.open()
     scene.show(
-        model__watermark="TRAINED ON PHANTOMS", model__notices=("Signed with a development key.",),
+        model__watermark="TRAINED ON PHANTOMS", model__notices=(DEVELOPMENT,),
         source__is_demo=True, source__scanner="HS60", source__is_measured=False,
         store__state="full", store__reason="No space.", store__refused=3, late_stills=2,
     )  # fmt: skip
