@@ -35,6 +35,7 @@ evidence: $(VENV)/test.stamp
 	$(EDGE) compile edge_n -o build/fetal-planes.edge
 	$(EDGE) compile edge_n -o build/fetal-planes-fp32.edge --precision fp32
 	$(VENV)/bin/python -m tests.bench.evidence --scale $(SCALE) --output $(EVIDENCE)
+	$(VENV)/bin/python -m tests.bench.robustness --evidence $(EVIDENCE) --output $(EVIDENCE)/../robustness.md
 
 # The training study (tests/study/study.toml): days on two cores. Goes on where it stopped; several may run side by side.
 study: $(VENV)/test.stamp

@@ -35,6 +35,7 @@ from tests.bench import (
     store,
     training_step,
     video_stream,
+    whole_cart,
 )
 
 PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
@@ -59,6 +60,7 @@ PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "store": store.measured,
     "training_step": training_step.measured,
     "video_stream": video_stream.measured,
+    "whole_cart": whole_cart.measured,
 }
 
 
