@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import socket
 import subprocess
@@ -23,7 +22,7 @@ from typing import Any
 from edge.exam_keys import ExamKey
 from firmware_bridge.dicom.scanner import BANNER_PX, Pretended, object_from_pictures, uid_from_seed
 from tests.bench.dicom_receive import ACKNOWLEDGED, HEIGHT_PX, SAMPLES, WIDTH_PX
-from tests.conftest import absent
+from tests.firmware_bridge.dicom.programs import tool
 from tests.firmware_bridge.dicom.receiving import bytes_from_object, ran
 
 WHO = Pretended("CART-1", "Whole^Cart", seed=6)
@@ -119,7 +118,7 @@ class Scanner:
     def echo_s(self) -> float:
         """Seconds until a C-ECHO is answered; the bridge is up."""
         start_s = time.monotonic()
-        done = ran(dcmtk("echoscu"), "127.0.0.1", self._port)
+        done = ran(tool("echoscu"), "127.0.0.1", self._port)
         assert done.returncode == 0, done.stderr
         return time.monotonic() - start_s
 
@@ -134,7 +133,7 @@ class Scanner:
 
     def _try(self, on_acknowledged: Callable[[int], None]) -> bool:
         """One push of all that waits; whether it broke."""
-        command = [dcmtk("storescu"), "-d", "127.0.0.1", str(self._port), *(str(still.file) for still in self._waiting)]
+        command = [tool("storescu"), "-d", "127.0.0.1", str(self._port), *(str(still.file) for still in self._waiting)]
         count = 0
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
             assert process.stdout is not None
@@ -164,13 +163,3 @@ class Scanner:
         file = self._folder / f"{number}.dcm"
         file.write_bytes(bytes_from_object(made))
         return Still(file, name_from_uid(made.SOPInstanceUID))
-
-
-def dcmtk(name: str) -> str:
-    """A program of dcmtk; pynetdicom's of the same name, which a virtual environment puts first, is a script."""
-    for folder in os.get_exec_path():
-        path = Path(folder, name)
-        with suppress(OSError):
-            if path.read_bytes()[:4] == b"\x7fELF":
-                return str(path)
-    return absent(f"{name} is not installed (apt: dcmtk)")

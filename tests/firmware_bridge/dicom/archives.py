@@ -18,7 +18,7 @@ from typing import Any
 
 from firmware_bridge.dicom.send import Destination
 from tests.conftest import absent
-from tests.firmware_bridge.dicom.finished import peer
+from tests.firmware_bridge.dicom.programs import tool
 
 READY_S = 30.0
 RESPONSE_S = 1.5  # of the tests: a receiver that sleeps longer is given up
@@ -77,7 +77,7 @@ def archive(folder: Path, *options: object, port: int = 0) -> Iterator[Archive]:
         options: of storescp, e.g. "--abort-during".
         port: to listen on; 0, any.
     """
-    program = peer("storescp")
+    program = tool("storescp")
     folder.mkdir(exist_ok=True)
     port = port or free_port()
     note = ["-xcr", f"echo #f >> {folder}/received.log", "-xs"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -18,9 +17,9 @@ from firmware_bridge.dicom.outbox import Outbox, open_outbox
 from firmware_bridge.dicom.outbox_schema import Parcel
 from firmware_bridge.dicom.outbox_study import StudyFacts, facts_from_document
 from firmware_bridge.dicom.sr import sr_from_document
-from tests.conftest import absent
 from tests.edge.reports.exams import stored
 from tests.edge.stored import opened
+from tests.firmware_bridge.dicom.programs import tool
 
 CHINESE = "Wang^Xiaodong=王^小东"
 VAULT = Vault(b"k" * 32)
@@ -53,17 +52,9 @@ def made_up(number: int, size: int = 2000) -> Parcel:
     return Parcel(f"2.25.{number + 1}", "1.2.840.10008.5.1.4.1.1.7", "P1\0001.2.3", bytes([number % 256]) * size)
 
 
-def peer(program: str) -> str:
-    """A program of a peer, or the reason why its test does not run."""
-    path = shutil.which(program)
-    if path is None:
-        absent(f"{program} is not installed (Debian: dcmtk, dicom3tools)")
-    return path
-
-
 def peer_text(program: str, *arguments: object) -> str:
     """What a peer's program says."""
-    done = subprocess.run([peer(program), *map(str, arguments)], capture_output=True, timeout=60, check=False)
+    done = subprocess.run([tool(program), *map(str, arguments)], capture_output=True, timeout=60, check=False)
     return (done.stdout + done.stderr).decode(errors="replace")  # dsrdump cuts texts anywhere
 
 

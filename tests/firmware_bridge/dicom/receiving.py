@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from edge.errors import ImageError
 from firmware_bridge.dicom.received import name_from_uid
 from firmware_bridge.dicom.scanner import Pretended, object_from_pictures
 from firmware_bridge.dicom.spool_file import SpoolHead, head_from_file
-from tests.conftest import absent
+from tests.firmware_bridge.dicom.programs import tool
 
 WAIT_S = 20.0
 BRIDGE = "import typer; from firmware_bridge.dicom.command import dicom; typer.run(dicom)"
@@ -61,11 +60,6 @@ def files_of_objects(folder: Path, objects: Sequence[Any]) -> list[Path]:
     for file, made in zip(files, objects, strict=True):
         file.write_bytes(bytes_from_object(made))
     return files
-
-
-def tool(name: str) -> str:
-    """A program of dcmtk; the test is skipped where it is missing."""
-    return shutil.which(name) or absent(f"{name} is not installed (apt: dcmtk)")
 
 
 def ran(*command: object, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:

@@ -17,7 +17,8 @@ import pytest
 from firmware_bridge.dicom.scanner import Pretended
 from firmware_bridge.dicom.spool_file import head_from_file
 from tests.firmware_bridge.dicom.certificates import authority_files, tls_files
-from tests.firmware_bridge.dicom.receiving import Receiving, planted, ran, receiving, tool
+from tests.firmware_bridge.dicom.programs import tool
+from tests.firmware_bridge.dicom.receiving import Receiving, planted, ran, receiving
 
 pytestmark = pytest.mark.peer
 ECHO_S = 0.5

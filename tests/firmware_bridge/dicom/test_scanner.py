@@ -16,8 +16,8 @@ from edge.sources.dicom import frames_from_dicom
 from edge.sources.dicom_key import key_from_dicom
 from firmware_bridge.dicom.scanner import BANNER_PX, Pretended, object_from_pictures, uid_from_seed
 from firmware_bridge.dicom.tls import files_from_options
-from tests.conftest import absent
 from tests.firmware_bridge.dicom.certificates import authority_files, tls_files
+from tests.firmware_bridge.dicom.programs import tool
 from tests.firmware_bridge.dicom.receiving import bytes_from_object, picture, ran, receiving
 
 
@@ -57,9 +57,8 @@ def test_the_same_seed_makes_the_same_identifiers_and_another_does_not() -> None
 
 @pytest.mark.peer
 def test_dcmtk_reads_what_it_makes(tmp_path: Path) -> None:
-    import shutil
 
-    dump = shutil.which("dcmdump") or absent("dcmdump is not installed (apt: dcmtk)")
+    dump = tool("dcmdump")
     for number, who in enumerate((Pretended(), Pretended(is_jpeg=True))):
         path = tmp_path / f"{number}.dcm"
         path.write_bytes(bytes_from_object(object_from_pictures([picture(1), picture(2)], who, 0)))

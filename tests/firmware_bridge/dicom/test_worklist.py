@@ -30,7 +30,8 @@ from firmware_bridge.dicom.worklist import (
 )
 from tests.edge.conftest import Maker
 from tests.edge.serving import bands_bundle, serving
-from tests.firmware_bridge.dicom.receiving import BRIDGE, ran, tool
+from tests.firmware_bridge.dicom.programs import tool
+from tests.firmware_bridge.dicom.receiving import BRIDGE, ran
 from tests.firmware_bridge.dicom.test_texts import CASES, NAME
 
 TITLE = "WARD"
