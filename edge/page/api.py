@@ -9,6 +9,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -17,6 +18,7 @@ from edge.errors import EdgeError, ImageError, InputError, TrustError, UsageErro
 from edge.page.bodies import body_within
 from edge.page.frames import MAX_FRAME_BYTES, frame_from_bytes, head_from_headers
 from edge.page.lanes import Lanes
+from edge.page.repeats import Repeats
 from edge.page.replies import JSON_TYPE, ReplyError, failed_engine, failed_order, missing, reply_from_json
 from edge.page.stream import Views
 from edge.record import RecordError, json_from_bytes, json_from_record
@@ -62,6 +64,7 @@ class Api:
         self._clock = clock
         self._places = {still: asyncio.Semaphore(FRAMES_AT_ONCE) for still in (False, True)}
         self._map: asyncio.Future[bytes] | None = None
+        self._repeats = Repeats()
 
     async def health(self, request: Request) -> Response:
         """That the process answers; whether the AI is on stands in the view."""
@@ -122,11 +125,12 @@ class Api:
         return Response(jpeg, media_type="image/jpeg")
 
     async def order(self, request: Request) -> Response:
-        """What the user said; answered when it is durable, with the view after it."""
+        """What the user said, once however often it is sent; answered when it is durable, with the view after it."""
         body = await body_within(request, MAX_ORDER_BYTES, ORDER_PATIENCE_S)
         try:
             order = order_from_json(request.path_params["name"], json_from_bytes(body))
-            await self._lanes.run("store", lambda: self._bedside.carry_out(order))
+            carry_out = partial(self._lanes.run, "store", partial(self._bedside.carry_out, order))
+            await self._repeats.once(request.headers.get("x-press", ""), carry_out)
         except RecordError as error:
             cause = InputError(f"The order is {error}.", "Send one JSON object; fields as in docs/integrator.md.")
             raise ReplyError(400, cause) from error

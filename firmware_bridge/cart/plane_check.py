@@ -31,6 +31,11 @@ class Key:
     boot_id: int
     event_id: int
 
+    @property
+    def text(self) -> str:
+        """For the service: another bridge that hears the press again says the same."""
+        return f"cart-{self.boot_id:08x}-{self.event_id}"
+
 
 @dataclass(frozen=True)
 class Done:
@@ -131,7 +136,7 @@ class Asker:
                 key, asked = item
                 error: EdgeError | None = None
                 try:
-                    client.order(asked.name, asked.fields)  # returns when it is durable
+                    client.order(asked.name, asked.fields, key.text)  # returns when it is durable
                 except EdgeError as failure:
                     error = failure
                 self._done.append(Done(key, asked.name, Status.OK if error is None else Status.FAILED, error))

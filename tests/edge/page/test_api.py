@@ -150,6 +150,26 @@ def test_what_is_not_there_is_409(apps: Apps, changes: dict[str, Any]) -> None:
     assert order(apps, "confirm", **changes).status == 409
 
 
+def test_a_press_that_comes_again_is_not_carried_out_again(apps: Apps) -> None:
+    """After a bridge died between the order and its answer, the same press means the opposite: it was paused."""
+    for name, phase in (("pause", "paused"), ("continue", "paused")):
+        reply = ask(apps.tcp, "POST", f"/api/orders/{name}", fields_of(apps.box, name), x_press="cart-1-7")
+        assert (reply.status, reply.json["view"]["exam"]["checklist"]["phase"]) == (200, phase)
+    reply = ask(apps.tcp, "POST", "/api/orders/continue", fields_of(apps.box, "continue"), x_press="cart-1-8")
+    assert reply.json["view"]["exam"]["checklist"]["phase"] == "running"
+
+
+def test_a_press_that_failed_may_come_again(apps: Apps) -> None:
+    fields = fields_of(apps.box, "pause")
+    for wrong in ({"exam": "another"}, {"exam": "another"}):
+        assert ask(apps.tcp, "POST", "/api/orders/pause", {**fields, **wrong}, x_press="cart-1-7").status == 409
+    assert ask(apps.tcp, "POST", "/api/orders/pause", fields, x_press="cart-1-7").status == 200
+
+
+def test_a_press_needs_a_plain_name(apps: Apps) -> None:
+    assert ask(apps.tcp, "POST", "/api/orders/pause", fields_of(apps.box, "pause"), x_press="a b").status == 400
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"extra": 1}, {"fetus": 0}, {"fetus": "1"}, {"fetus": True}, {"plane": None}, {"by": "a b"}, {"plane": "\0"}],
