@@ -74,7 +74,7 @@ def _pyigtl(service: Serving, bridge: Bridging, frames: int) -> dict[str, Any]:
 
 def _lone(service: Serving, pyigtl: Any, client: Any, number: int) -> float:
     """Milliseconds from the sender's call to the service having the frame, looked at each millisecond."""
-    before, picture = counters(service).frames, pictures()[number % 8]
+    before, picture = counters(service).frames, pictures(count=8)[number % 8]
     start_s = time.monotonic()
     client.send_message(pyigtl.ImageMessage(picture, device_name="US"), wait=True)
     seconds_until(lambda: counters(service).frames > before, step_s=0.001)

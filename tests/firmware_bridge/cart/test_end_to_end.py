@@ -152,7 +152,7 @@ def test_planes_light_lamps_keys_capture_and_no_death_on_the_way_harms_the_exam(
 def _planes_light_their_lamps(board: Board, service: Serving, scanner: Scanner) -> None:
     board.panel(link="up", ai="off", answer="none", rows="7", **DARK)
     scanner.bands = (0,)
-    plane = board.panel(ai="on", answer="plane", bell="1")["plane"]
+    plane = board.panel(ai="on", answer="plane", rung="00000001")["plane"]
     service.wait_view(lambda view: set(captured(view)) == {plane})
     row = 1 << int(board.panel(plane=plane, **lamps(service))["row"])
     assert row in {int(word, 16) for word in lamps(service).values()}

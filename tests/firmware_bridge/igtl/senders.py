@@ -19,7 +19,7 @@ SIZE = (1024, 768)
 HEADERS = Path("/usr/include/openigtlink")
 
 
-def pictures(size: tuple[int, int] = SIZE, count: int = 8) -> list[NDArray[np.uint8]]:
+def pictures(size: tuple[int, int] = SIZE, count: int = 48) -> list[NDArray[np.uint8]]:
     """Speckle that moves, brighter above: what the bundle calls "abdomen"; as pyigtl wants it, (1,H,W)."""
     width, height = size
     rng = np.random.default_rng(3)
