@@ -21,7 +21,7 @@ static void ring(void *context, cartlink_Signal signal)
 {
     cart *self = context;
     self->signal = signal;
-    self->signal_ms = board_now_ms();
+    self->signal_ms = self->now_ms; /* a later one would be ahead of the turn, and the bell be over at once */
     self->rung++;
 }
 
@@ -109,6 +109,7 @@ bool cart_run(cart *self)
     do {
         uint8_t bytes[64]; /* once a turn: a line that never rests must not stop the time, and with it "AI off" */
         const uint32_t now_ms = board_now_ms();
+        self->now_ms = now_ms;
         cartlink_receive(&self->link, bytes, board_read(BOARD_LINK, bytes, sizeof bytes), now_ms);
         read_panel(self, now_ms);
         read_keys(self, now_ms);

@@ -15,6 +15,7 @@ typedef struct {
     cartlink link;
     cart_key freeze, foot;
     bool freeze_level, foot_level, clean_level;
+    uint32_t now_ms; /* of this turn */
     uint32_t rung;
     cartlink_Signal signal; /* sounding */
     uint32_t signal_ms;     /* since when */

@@ -11,7 +11,9 @@ import pytest
 
 from firmware_bridge.proto import cart_pb2 as cart
 from tests.firmware_bridge.cart.boards import Board, Box, memory, process_board, qemu_board
-from tests.firmware_bridge.cart.c_programs import tool
+from tests.firmware_bridge.cart.box_messages import hello
+from tests.firmware_bridge.cart.c_programs import FIRMWARE, built, panel_words, tool
+from tests.firmware_bridge.cart.reference_frame import frame_ref
 
 STACK_BYTES = 2176  # mps2/link.ld
 BOARDS = [pytest.param("cart_process", marks=pytest.mark.peer), pytest.param("cart_elf", marks=pytest.mark.qemu)]
@@ -72,8 +74,7 @@ def test_lamps_and_bell_do_what_the_box_says(board: Board, box: Box) -> None:
         "TTV",
     )
     box.send(cart.Message(buzz=cart.Buzz(event_id=2, signal=cart.SIGNAL_ATTENTION)))
-    if board.monitor is None:  # an emulator that stands still for the bell's 400 ms shows only that it rang
-        board.panel(bell="1", rung="00000001")
+    board.panel(bell="1", rung="00000001")
     board.panel(bell="0", rung="00000001")
 
 
@@ -118,6 +119,21 @@ def test_another_start_has_another_boot_id(cart_elf: Path, tmp_path: Path) -> No
             box.serve_until("cart_boot")
             boots.add(box.cart_boot)
     assert len(boots) == 2
+
+
+@pytest.mark.peer
+def test_the_bell_sounds_though_the_clock_goes_on_within_a_turn(tmp_path: Path) -> None:
+    sources = [
+        Path(__file__).parent / "c" / "ticking_board.c",
+        *(FIRMWARE / f"{n}.c" for n in ("cart", "keys", "panel")),
+    ]
+    signal = cart.Message(sequence=2, buzz=cart.Buzz(event_id=1, signal=cart.SIGNAL_ATTENTION))
+    frames = b"".join(frame_ref(one.SerializeToString()) for one in (hello(heard_boot_id=7), signal))
+    done = subprocess.run(
+        [built(tmp_path / "ticking", *sources), frames.hex()], capture_output=True, text=True, check=True
+    )
+    lines = [panel_words(line) for line in done.stdout.splitlines()]
+    assert ("1", "00000001") in [(words["bell"], words["rung"]) for words in lines]
 
 
 @pytest.mark.qemu
