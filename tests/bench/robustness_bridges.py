@@ -28,6 +28,8 @@ CART = (
             Bound("damaged.process.wrong", "=", 0, ""),
             Bound("damaged.process.events", ">=", 100_000, ""),
             Bound("damaged.qemu.lost", "=", 0, ""),
+            Bound("damaged.qemu.doubled", "=", 0, ""),
+            Bound("damaged.qemu.wrong", "=", 0, ""),
         ),
     ),
     Row(
