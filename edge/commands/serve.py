@@ -142,25 +142,24 @@ def _serve(settings: ServiceSettings, as_json: bool) -> None:
     from edge.service.log import Log
     from edge.service.notify import notifier_from_environment, watchdog_from_environment
     from edge.service.run import Outside, run_service
-    from edge.service.stop import Stop
+    from edge.service.stop import Stop, Told
 
     screen = _Screen(as_json)
-    with screen, Stop() as stop, open(os.devnull, "w") as nowhere:  # noqa: PTH123  # a name of the system, no path
-        log = Log(nowhere if sys.stderr.isatty() else sys.stderr, _wall)
-        outside = Outside(
-            log=log,
-            notifier=notifier_from_environment(os.environ),
-            watchdog_s=watchdog_from_environment(os.environ, os.getpid()),
-            stop=stop,
-            on_ready=screen.show_ready,
-            on_status=screen.show_status,
-            clock=_clock,
-            wall=_wall,
-        )
-        try:
+    try:
+        with screen, Stop() as stop, open(os.devnull, "w") as nowhere:  # noqa: PTH123  # a name of the system, no path
+            outside = Outside(
+                log=Log(nowhere if sys.stderr.isatty() else sys.stderr, _wall),
+                notifier=notifier_from_environment(os.environ),
+                watchdog_s=watchdog_from_environment(os.environ, os.getpid()),
+                stop=stop,
+                on_ready=screen.show_ready,
+                on_status=screen.show_status,
+                clock=_clock,
+                wall=_wall,
+            )
             run_service(settings, outside)
-        except KeyboardInterrupt:  # told to stop while it started
-            return
+    except Told:  # to stop, while it started
+        return
 
 
 class _Screen:

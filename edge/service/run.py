@@ -122,7 +122,7 @@ def run_service(settings: ServiceSettings, outside: Outside) -> None:
 
     Raises:
         EdgeError: it cannot start, or cannot go on.
-        KeyboardInterrupt: it was told to stop before it was ready.
+        Told: it was told to stop before it was ready.
     """
     from edge.page.doors import open_doors
     from edge.page.server import served

@@ -2,7 +2,7 @@
 
 ::
 
-    signal --starting--> KeyboardInterrupt, the start is undone      --serving--> `event`, the loops end
+    signal --starting--> Told, the start is undone     --serving--> `event`, the loops end
     another -----------> the process ends now: the store is made for that
 """
 
@@ -14,6 +14,14 @@ import threading
 from types import FrameType, TracebackType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # the last: the terminal was closed
+
+
+class Told(KeyboardInterrupt):
+    """The start was interrupted by a signal.
+
+    A class of its own: one KeyboardInterrupt that passes text under ``exec`` (every dataclass is made that way) lets
+    Python end itself by SIGINT at its exit, though it was caught.
+    """
 
 
 class Stop:
@@ -45,4 +53,4 @@ class Stop:
             os._exit(128 + number)
         self.event.set()
         if not self.is_serving:
-            raise KeyboardInterrupt
+            raise Told

@@ -104,20 +104,20 @@ def dicom(
 def _receive(settings: BridgeSettings, as_json: bool) -> None:
     from edge.service.log import Log
     from edge.service.notify import notifier_from_environment
-    from edge.service.stop import Stop
+    from edge.service.stop import Stop, Told
     from firmware_bridge.dicom.bridge import Outside, run_bridge
 
-    with Stop() as stop:
+    try:
+        with Stop() as stop:
 
-        def ready(port: int) -> None:
-            stop.is_serving = True
-            _show_ready(settings, port, as_json)
+            def ready(port: int) -> None:
+                stop.is_serving = True
+                _show_ready(settings, port, as_json)
 
-        log = Log(sys.stderr, _wall)
-        try:
+            log = Log(sys.stderr, _wall)
             counts = run_bridge(settings, Outside(log, notifier_from_environment(os.environ), stop.event, ready))
-        except KeyboardInterrupt:  # told to stop while it started
-            return
+    except Told:  # to stop, while it started
+        return
     if as_json:
         show_json({"schema": SCHEMA, "bridge": "dicom", "event": "ended", **counts})
 

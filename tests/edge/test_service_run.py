@@ -6,6 +6,8 @@ import io
 import json
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -26,7 +28,7 @@ from edge.service.notify import Notifier
 from edge.service.run import Outside, Ready, run_service
 from edge.service.service_settings import ServiceSettings, key_from_options
 from edge.service.service_store import service_store
-from edge.service.stop import Stop
+from edge.service.stop import Stop, Told
 from edge.service.ticker import Ticker
 from tests.edge.conftest import Maker
 from tests.edge.serving import bands_bundle
@@ -170,7 +172,7 @@ def test_a_ticker_that_fails_stops_the_service_and_says_why() -> None:
 
 
 def test_a_signal_undoes_the_start_and_later_ends_in_order() -> None:
-    with pytest.raises(KeyboardInterrupt), Stop() as stop:
+    with pytest.raises(Told), Stop() as stop:
         signal.raise_signal(signal.SIGTERM)
     assert stop.event.is_set()
     with Stop() as stop:
@@ -178,6 +180,19 @@ def test_a_signal_undoes_the_start_and_later_ends_in_order() -> None:
         signal.raise_signal(signal.SIGINT)
         assert stop.event.is_set()
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_start_that_is_interrupted_in_text_under_exec_ends_in_order() -> None:
+    program = """
+import signal
+from edge.service.stop import Stop, Told
+try:
+    with Stop():
+        exec("signal.raise_signal(signal.SIGTERM)")
+except Told:
+    pass
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_a_signal_that_whoever_started_the_service_ignores_stays_ignored() -> None:
