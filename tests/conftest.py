@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as edge/__init__.py does: some tests load ONNX Runtime before it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # "make test &" of a shell ignores it, children too
 
 PLANES = ("abdomen", "femur", "thorax")  # of the small classifier; the demo protocol knows them
 SPLITS = {"val": 14, "test": 8}  # images a plane: 42 right answers measure a threshold, which takes 30

@@ -32,7 +32,7 @@ from tests.bench.plane_check_frames import FPS, Grabber, frame_pool
 from tests.bench.plane_check_service import Running, running
 
 CORES = 2
-FULL_S, SMALL_S = 600.0, 20.0
+FULL_S, SMALL_S = 600.0, 8.0
 WARM_UP_SHARE = 0.2  # of the run; the allocators' pools have filled by then
 NATIVE_SHARE = 0.2  # of the run, for the naive loop with the native scan: a backlog shows soon
 SHARES = (50, 90, 99)
@@ -40,7 +40,7 @@ BOUNDS = {"p99_ms": 100, "mb_per_minute": 1}
 
 
 def measured(small: bool) -> dict[str, Any]:
-    """Both loops, 10 minutes each, or 20 s."""
+    """Both loops, 10 minutes each, or 8 s."""
     seconds = SMALL_S if small else FULL_S
     with two_cores() as cores:
         return {
