@@ -86,19 +86,21 @@ class ServiceClient:
         """
         return view_from_json(self._request("GET", "/api/view"))
 
-    def order(self, name: str, fields: Mapping[str, object], press: str = "") -> View:
+    def order(self, name: str, fields: Mapping[str, object], press: str = "", until_s: float | None = None) -> View:
         """Give an order; returns when it is durable.
 
         Args:
             name: of `edge.service.orders.ORDERS`.
             fields: exactly the order's, "by" included.
             press: the same whenever it is sent again: carried out once; letters, digits, dashes; "": none.
+            until_s: of the clock of both (CLOCK_BOOTTIME): the service carries it out no later; None: whenever it can.
 
         Raises:
             PeerError: the service is away: whether it took the order is not known.
             EdgeError: it refused, with its own cause and cure.
         """
-        answer = self._request("POST", f"/api/orders/{name}", json.dumps(fields).encode(), {"X-Press": press.encode()})
+        headers = {"X-Press": press.encode(), "X-Until": b"" if until_s is None else f"{until_s:.3f}".encode()}
+        answer = self._request("POST", f"/api/orders/{name}", json.dumps(fields).encode(), headers)
         return view_from_json(answer.get("view") if isinstance(answer, dict) else None)
 
     def put_frame(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 from collections.abc import Callable
 from functools import partial
@@ -25,7 +26,7 @@ from edge.record import RecordError, json_from_bytes, json_from_record
 from edge.service.bedside import Bedside
 from edge.service.exam_reports import ExamReports
 from edge.service.metrics_text import CONTENT_TYPE
-from edge.service.orders import order_from_json
+from edge.service.orders import Order, order_from_json
 from edge.service.signal_note import note_from_json
 
 MAX_ORDER_BYTES = 4096  # the longest order has 200 characters of reason and some ids
@@ -35,6 +36,7 @@ FRAMES_AT_ONCE = 2  # bodies in memory for each of live frames and stills; other
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")  # ids of exams and frames; no personal data is in them
 NUMBER = re.compile(r"-1|[0-9]{1,18}")
 SEQUENCE = re.compile(r"[1-9][0-9]{0,8}")  # of an event in its exam
+UNTIL = re.compile(r"[0-9]{1,10}(\.[0-9]{1,6})?")  # seconds of the clock
 
 
 class Api:
@@ -54,7 +56,7 @@ class Api:
             bedside: the plane check.
             views: its event stream.
             lanes: threads to call it in.
-            clock: monotonic, seconds: when a frame came.
+            clock: monotonic, seconds: when a frame came, until when an order holds.
             reports: of its stored exams; None: it tells of none.
         """
         self._bedside = bedside
@@ -129,7 +131,8 @@ class Api:
         body = await body_within(request, MAX_ORDER_BYTES, ORDER_PATIENCE_S)
         try:
             order = order_from_json(request.path_params["name"], json_from_bytes(body))
-            carry_out = partial(self._lanes.run, "store", partial(self._bedside.carry_out, order))
+            until_s = _until_from_text(request.headers.get("x-until", ""))
+            carry_out = partial(self._lanes.run, "store", partial(self._carry_out, order, until_s))
             await self._repeats.once(request.headers.get("x-press", ""), carry_out)
         except RecordError as error:
             cause = InputError(f"The order is {error}.", "Send one JSON object; fields as in docs/integrator.md.")
@@ -138,6 +141,12 @@ class Api:
             raise failed_order(error) from error
         view = await self._lanes.run("quick", self._bedside.view)
         return Response(_utf8({"view": json_from_record(view)}), media_type=JSON_TYPE)
+
+    def _carry_out(self, order: Order, until_s: float) -> None:
+        """In a thread; a press that lay in a socket while this process stood still is about another picture."""
+        if self._clock() > until_s:
+            raise UsageError("The order came too late.", "Give it again, if it still holds.")
+        self._bedside.carry_out(order)
 
     async def frame(self, request: Request) -> Response:
         """A picture of a bridge, as old as its first byte here; one with a name is answered when it is settled."""
@@ -211,3 +220,10 @@ class Api:
 
 def _utf8(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _until_from_text(text: str) -> float:
+    """Of X-Until; without one an order holds whenever it is carried out."""
+    if text and UNTIL.fullmatch(text) is None:
+        raise ReplyError(400, InputError("X-Until is not valid.", "Send seconds of CLOCK_BOOTTIME, e.g. 1234.5."))
+    return float(text) if text else math.inf

@@ -21,6 +21,7 @@ from firmware_bridge.cart.messages import Buzz, Input, Lamp, LampPattern, Led, S
 from firmware_bridge.cart.outgoing import aged
 from firmware_bridge.cart.plane_check import Asker, Key, Watcher
 from firmware_bridge.cart.shown import (
+    STALE_MS,
     Asked,
     asked_from_input,
     bell_from_views,
@@ -124,7 +125,8 @@ class CartBridge:
         peer = self._line.link.peer
         asked = asked_from_input(pressed, self._watcher.newest()[0], self._foot)
         if isinstance(asked, Asked) and peer is not None:
-            if self._asker.ask(Key(peer.boot_id, pressed.event_id), asked):
+            until_s = self._clock() + (STALE_MS - pressed.age_ms) / 1e3
+            if self._asker.ask(Key(peer.boot_id, pressed.event_id), asked, until_s):
                 return
             asked = Status.FAILED
         if isinstance(asked, Status):

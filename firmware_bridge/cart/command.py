@@ -56,7 +56,7 @@ def cart(
     period_s = watchdog_from_environment(os.environ, os.getpid()) or float("inf")
     with Stop() as stop, Waker() as waker, Line(Link(box_hello(), clock()), opener, waker, clock) as line:
         stop.is_serving = True
-        watcher, asker = Watcher(socket, waker, clock), Asker(socket, waker)
+        watcher, asker = Watcher(socket, waker, clock), Asker(socket, waker, clock)
         bridge = CartBridge(line, watcher, asker, foot, lambda note: show_note(note, as_json), clock)
         show_note(Note("ready", {"port": port, "socket": str(socket)}), as_json)
         notifier.send("READY=1")

@@ -97,24 +97,26 @@ class Watcher:
 class Asker:
     """Carries orders out, one after the other."""
 
-    def __init__(self, path: Path, waker: Waker) -> None:
+    def __init__(self, path: Path, waker: Waker, clock: Callable[[], float]) -> None:
         """Begin to wait for orders.
 
         Args:
             path: of the service's socket.
             waker: woken when an order is done.
+            clock: monotonic, seconds, the service's.
         """
         self._waker = waker
-        self._asked: queue.SimpleQueue[tuple[Key, Asked] | None] = queue.SimpleQueue()
+        self._clock = clock
+        self._asked: queue.SimpleQueue[tuple[Key, Asked, float] | None] = queue.SimpleQueue()
         self._done: deque[Done] = deque()
         self._thread = threading.Thread(target=self._run, args=(path,), name="orders", daemon=True)
         self._thread.start()
 
-    def ask(self, key: Key, asked: Asked) -> bool:
-        """Carry an order out; the answer comes later. False: too many wait, it is not carried out."""
+    def ask(self, key: Key, asked: Asked, until_s: float) -> bool:
+        """Carry an order out, or not after `until_s`; the answer comes later. False: too many wait, it is not."""
         if self._asked.qsize() >= MAX_ASKED:
             return False
-        self._asked.put((key, asked))
+        self._asked.put((key, asked, until_s))
         return True
 
     def take_done(self) -> list[Done]:
@@ -133,13 +135,13 @@ class Asker:
     def _run(self, path: Path) -> None:
         with ServiceClient(path) as client:
             while (item := self._asked.get()) is not None:
-                key, asked = item
-                error: EdgeError | None = None
+                key, asked, until_s = item
+                status, error = Status.OK, None
                 try:
-                    client.order(asked.name, asked.fields, key.text)  # returns when it is durable
+                    client.order(asked.name, asked.fields, key.text, until_s)  # returns when it is durable
                 except EdgeError as failure:
-                    error = failure
-                self._done.append(Done(key, asked.name, Status.OK if error is None else Status.FAILED, error))
+                    status, error = Status.STALE if self._clock() > until_s else Status.FAILED, failure
+                self._done.append(Done(key, asked.name, status, error))
                 self._waker.wake()
 
 

@@ -108,8 +108,11 @@ class Forwarder:
         return word
 
     def _clip(self, client: StillClient, entry: SpoolEntry) -> str | None:
-        """Play a clip; a frame that was dropped for a newer live one is a frame that was not answered in time."""
-        head, start_s, word = entry.head, time.monotonic(), None
+        """Play a clip; a frame that was dropped for a newer live one is a frame that was not answered in time.
+
+        Where that befell each of them, nobody has judged the clip: it is played again.
+        """
+        head, start_s, settled = entry.head, time.monotonic(), 0
         for index, pixels in enumerate(frames_from_file(entry.path, head)):
             due_s = start_s + head.times_ms[index] / 1e3
             if self._stop.wait(max(0.0, due_s - time.monotonic())):
@@ -117,8 +120,9 @@ class Forwarder:
             word = client.settle_frame(pixels, f"{head.name}-{index:05d}", head.key, head.machine, is_still=False)
             if word not in (*SETTLED, DROPPED):
                 return word
+            settled += word in SETTLED
             self.frames += word in SETTLED
-        return JUDGED
+        return JUDGED if settled else None
 
     def _forget_expired(self) -> None:
         with contextlib.suppress(MachineError, OSError):  # the disk is full: the next time

@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
 from edge.errors import ImageError, MachineError, UsageError
+from edge.store_lock import sync_folder
 from firmware_bridge.dicom.settled_log import SettledLog
 from firmware_bridge.dicom.spool_file import SpoolHead, SpoolWriter, head_from_file, is_unfinished, mark
 from firmware_bridge.dicom.spool_slots import END, Slots
@@ -97,7 +98,7 @@ class Spool:
             MachineError: it cannot be used.
         """
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _make_folder(self._folder)
             self._lock = os.open(self._folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._log.load()
@@ -278,6 +279,14 @@ def _written(
         writer.add(pixels)
     made = head()
     return writer.finish(made), made
+
+
+def _make_folder(folder: Path) -> None:
+    """Make it and those above it, their names durable: what is synced in a folder that is gone is gone as well."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True, mode=0o700)
+        sync_folder(folder.parent)
 
 
 def _failed(error: OSError) -> MachineError:

@@ -15,6 +15,8 @@ import threading
 from collections import deque
 from pathlib import Path
 
+from edge.store_lock import sync_folder
+
 END = ".spool"
 BATCH = 16
 
@@ -58,17 +60,9 @@ class Slots:
                 path = self._folder / f"{self._number:08d}{END}"
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
                 made.append(path)
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         except OSError:
             for path in made:
                 path.unlink(missing_ok=True)
             raise
         self._free.extend(made)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import random
+import socket
 import statistics
 import subprocess
 import tempfile
@@ -30,6 +31,7 @@ FULL_S, SMALL_S = 60, 2  # of each sender
 FULL_BAD, SMALL_BAD = 100_000, 2_000
 LONE = 10  # frames, each alone, for the bridge's lag
 CLAIMS, WRONG = 20, 200
+WRONG_SIZE = (256, 192)  # a picture that the plane check would take
 FATES = ("sent", "dropped", "stale", "refused", "away", "unfit", "others")  # of an image in the bridge
 
 
@@ -45,7 +47,7 @@ def measured(small: bool) -> dict[str, Any]:
                 figures = {
                     "frames": f"{RATE_HZ}/s, {SIZE[0]}x{SIZE[1]} gray",
                     "pyigtl": _pyigtl(service, bridge, seconds * RATE_HZ),
-                    "strangers": _strangers(bridge.ready["port"], bad),
+                    "strangers": _strangers(service, bridge.ready["port"], bad),
                     "cpp": _cpp(service, bridge, program, seconds * RATE_HZ),
                 }
                 bridge.process.terminate()
@@ -108,12 +110,23 @@ def _figures(
     }
 
 
-def _strangers(port: int, bad: int) -> dict[str, Any]:
-    """Wrong CRCs, claims and malformed messages; the counts of the bridge tell whether one was delivered."""
-    wrong = message("IMAGE", image_content(), crc=3)
+def _wrong_delivered(service: Serving, port: int) -> int:
+    """Send images that are right but for their CRC; how many frames the plane check was given meanwhile."""
+    before = counters(service).frames
+    wrong = message("IMAGE", image_content(*WRONG_SIZE, pixels=pictures(WRONG_SIZE, 1)[0].tobytes()), crc=3)
     for _ in range(WRONG // 10):  # the sixteenth in a row would end the connection
         with connected(port) as end:
             end.sendall(10 * wrong)
+            end.shutdown(socket.SHUT_WR)
+            closed_after_s(end)
+    time.sleep(0.5)
+    return counters(service).frames - before
+
+
+def _strangers(service: Serving, port: int, bad: int) -> dict[str, Any]:
+    """Wrong CRCs, claims and malformed messages."""
+    delivered = _wrong_delivered(service, port)
+    assert delivered == 0, "images with a wrong CRC were delivered"
     refused_ms = []
     for _ in range(CLAIMS):
         with connected(port) as end:
@@ -123,6 +136,7 @@ def _strangers(port: int, bad: int) -> dict[str, Any]:
     closed = flood(port, bad, random.Random(5))
     return {
         "wrong_crc": WRONG,
+        "wrong_crc_delivered": delivered,
         "claims": CLAIMS,
         "claim_refused_ms": {"p50": round(statistics.median(refused_ms), 2), "largest": round(max(refused_ms), 2)},
         "bad_messages": bad,

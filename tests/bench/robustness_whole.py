@@ -54,6 +54,7 @@ WHOLE = (
         (Bound("calm.longest_disagreement_s", "<=", 2, "2 s at the longest"),),
     ),
     _fault("Inference dies", "inference_killed"),
+    _fault("Inference hangs", "inference_hung"),
     _fault("Video bridge dies", "video_bridge_killed"),
     _fault("DICOM bridge dies in a push", "dicom_bridge_killed"),
     _fault("Cart bridge dies", "cart_bridge_killed"),

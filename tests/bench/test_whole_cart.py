@@ -11,7 +11,8 @@ import pytest
 from firmware_bridge.proto import cart_pb2 as cart
 from tests.bench.whole_cart import check
 from tests.bench.whole_cart_line import Ledger
-from tests.bench.whole_cart_scanner import Scanner
+from tests.bench.whole_cart_scanner import KEY, WHO, Scanner
+from tests.bench.whole_cart_watch import log_figures
 from tests.firmware_bridge.cart.reference_frame import frame_ref
 
 WELL: dict[str, Any] = {
@@ -114,6 +115,13 @@ def test_an_answer_that_was_cut_off_with_the_line_is_none() -> None:
     ledger.cut()
     ledger.take(_ack(3), is_of_cart=False)
     assert ledger.answers == {}
+
+
+def test_patients_are_found_in_logs_and_in_what_was_printed(tmp_path: Path) -> None:
+    (tmp_path / "serve.log").write_text("Traceback\n")
+    assert log_figures(tmp_path, [{"event": "ready"}]) == {"lines": 1, "traces": 1, "patients": 0}
+    (tmp_path / "dicom.log").write_text(f"{WHO.name}\n{KEY.study}\n")
+    assert log_figures(tmp_path, [{"patient": KEY.patient}])["patients"] == 3
 
 
 @pytest.mark.parametrize(

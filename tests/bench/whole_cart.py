@@ -179,7 +179,7 @@ def _ended(room: Room) -> dict[str, Any]:
         "keys": _keys(room),
         "stills": room.scanner.figures(),
         "page": room.page.figures(),
-        "logs": log_figures(room.folder),
+        "logs": log_figures(room.folder, [*room.serve.told, *room.dicom.told, *room.link.told]),
         "views": room.watch.views,
         "boots_of_the_cart": room.cart.boots,
     }

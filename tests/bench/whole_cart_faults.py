@@ -8,6 +8,7 @@ an answer; and for faults of the scanner's line every still pushed meanwhile is 
 
 from __future__ import annotations
 
+import signal
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ from edge.service.signal_state import Signal
 from edge.service.view import View
 from edge.store_space import OK
 from tests.bench.whole_cart_room import Room, Video
-from tests.bench.whole_cart_units import kill_inference
+from tests.bench.whole_cart_units import signal_inference
 from tests.bench.whole_cart_watch import lamps_agree
 
 STALL_S = 4.0
@@ -47,8 +48,17 @@ CALM = Struck(0.0)
 
 def inference_killed(room: Room, shown: Video, number: int) -> Struck:
     """SIGKILL for the inference process."""
+    return _inference_struck(room, signal.SIGKILL)
+
+
+def inference_hung(room: Room, shown: Video, number: int) -> Struck:
+    """SIGSTOP for the inference process, while everything around it lives."""
+    return _inference_struck(room, signal.SIGSTOP)
+
+
+def _inference_struck(room: Room, kind: signal.Signals) -> Struck:
     before = _counted(room, lambda view: view.engine.restarts)
-    kill_inference(room.serve)
+    signal_inference(room.serve, kind)
     since_s = time.monotonic()
     is_restarted = lambda: _counted(room, lambda view: view.engine.restarts) > before  # noqa: E731
     return Struck(since_s, _then_more(room, is_restarted, lambda view: view.engine.answered))
@@ -127,6 +137,7 @@ def service_killed(room: Room, shown: Video, number: int) -> Struck:
 
 FAULTS: Sequence[Callable[[Room, Video, int], Struck]] = (
     inference_killed,
+    inference_hung,
     video_bridge_killed,
     dicom_bridge_killed,
     cart_bridge_killed,

@@ -125,11 +125,11 @@ def inference_pid(service: Unit) -> int:
     return 0
 
 
-def kill_inference(service: Unit) -> None:
-    """SIGKILL for the inference process."""
+def signal_inference(service: Unit, number: signal.Signals) -> None:
+    """A signal for the inference process."""
     pid = inference_pid(service)
-    assert pid, "there is no inference process to kill"
-    os.kill(pid, signal.SIGKILL)
+    assert pid, "there is no inference process"
+    os.kill(pid, number)
 
 
 @contextlib.contextmanager

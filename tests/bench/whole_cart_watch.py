@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from tests.bench.bridged import ENDS
 from tests.bench.plane_check_kills import Told, UnixConnection, lost_records
 from tests.bench.plane_check_sustained import private_mb
 from tests.bench.whole_cart_line import Cart
-from tests.bench.whole_cart_scanner import KEY
+from tests.bench.whole_cart_scanner import KEY, WHO
 
 SOURCES = (BY_STORE, BY_FREEZE, BY_MACHINE)
 STEP_S = 0.05
@@ -224,11 +225,13 @@ def frames_kept(store: Path, source: str) -> list[str]:
     return frames
 
 
-def log_figures(folder: Path) -> dict[str, int]:
+def log_figures(folder: Path, told: Sequence[object]) -> dict[str, int]:
     """What stands in the logs of all processes that must not.
 
     Args:
         folder: of the logs.
+        told: what the processes printed besides.
     """
     text = "".join(log.read_text() for log in folder.glob("*.log"))
-    return {"lines": text.count("\n"), "traces": text.count("Traceback"), "patients": text.count(KEY.patient)}
+    personal = sum((text + json.dumps(told)).count(one) for one in (KEY.patient, KEY.study, WHO.name))
+    return {"lines": text.count("\n"), "traces": text.count("Traceback"), "patients": personal}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from typing import Any
 
 import pytest
@@ -164,6 +165,13 @@ def test_a_press_that_failed_may_come_again(apps: Apps) -> None:
     for wrong in ({"exam": "another"}, {"exam": "another"}):
         assert ask(apps.tcp, "POST", "/api/orders/pause", {**fields, **wrong}, x_press="cart-1-7").status == 409
     assert ask(apps.tcp, "POST", "/api/orders/pause", fields, x_press="cart-1-7").status == 200
+
+
+def test_an_order_that_came_too_late_is_not_carried_out(apps: Apps) -> None:
+    fields, now_s = fields_of(apps.box, "pause"), time.monotonic()
+    for until, status in ((f"{now_s - 1:.3f}", 409), ("soon", 400), ("-1", 400), (f"{now_s + 60:.3f}", 200)):
+        assert ask(apps.tcp, "POST", "/api/orders/pause", fields, x_until=until).status == status
+    assert len(apps.box.orders) == 1
 
 
 def test_a_press_needs_a_plain_name(apps: Apps) -> None:

@@ -155,13 +155,15 @@ def test_an_unplugged_cart_is_back_within_two_seconds_with_everything_it_showed(
 def test_a_cart_that_restarts_is_told_everything_and_its_keys_count_anew(
     bridge: Any, box: ScriptedBedside, cart: Cart, tmp_path: Path
 ) -> None:
+    box.show(source__signal="lost")
+    cart.until_lamps(attention="on")
     cart.sim.press("f")
     cart.until(lambda cart: len(cart.heard("answered")) == 2)
     cart.line.__exit__(None, None, None)
     with waiting_cart(f"unix:{tmp_path / 'other.sock'}") as other:
         (tmp_path / "cart.sock").unlink()
         (tmp_path / "cart.sock").symlink_to(tmp_path / "other.sock")
-        other.until_lamps(link="up", exam="running")
+        other.until_lamps(link="up", exam="running", attention="on")
         other.sim.press("f")
         other.until(lambda cart: len(cart.heard("answered")) == 2)
     assert [type(order) for order in box.orders] == [Freeze, Freeze]

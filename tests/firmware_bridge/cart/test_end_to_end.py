@@ -107,16 +107,16 @@ def lamps(service: Serving) -> dict[str, str]:
 
 
 @contextmanager
-def dying(service: Serving) -> Iterator[None]:
-    """Each inference process is killed as soon as it is seen, until the end of the block."""
+def struck(service: Serving, kind: signal.Signals) -> Iterator[None]:
+    """Each inference process is killed or stopped as soon as it is seen, until the end of the block."""
     ends = threading.Event()
 
-    def kill() -> None:
+    def strike() -> None:
         while not ends.wait(0.02):
             with suppress(IndexError, ProcessLookupError):
-                os.kill(service.child(), signal.SIGKILL)
+                os.kill(service.child(), kind)
 
-    thread = threading.Thread(target=kill)
+    thread = threading.Thread(target=strike)
     thread.start()
     try:
         yield
@@ -135,7 +135,8 @@ def test_planes_light_lamps_keys_capture_and_no_death_on_the_way_harms_the_exam(
         with bridge() as running:
             _planes_light_their_lamps(board, service, scanner)
             _the_freeze_key_captures_what_would_not_be(board, service, scanner, running)
-            _a_dead_inference_shows(board, service)
+            _a_lost_inference_shows(board, service, signal.SIGKILL)
+            _a_lost_inference_shows(board, service, signal.SIGSTOP)  # it hangs, and all else lives
             exam = service.view()["exam"]["checklist"]["exam"]
             before = captured(service.view())
             running.process.kill()
@@ -176,14 +177,14 @@ def _the_freeze_key_captures_what_would_not_be(
     board.panel(**lamps(service))
 
 
-def _a_dead_inference_shows(board: Board, service: Serving) -> None:
+def _a_lost_inference_shows(board: Board, service: Serving, kind: signal.Signals) -> None:
     board.panel(ai="on")
     started_s = time.monotonic()
-    with dying(service):
+    with struck(service, kind):
         shown = board.panel(ai="off")
         took_s = time.monotonic() - started_s
     assert took_s < AI_OFF_S
     assert (shown["link"], shown["answer"]) == ("up", "none")
     assert lamps(service).items() <= shown.items()
-    print(f"AI off {took_s:.2f} s after the inference process had died")
+    print(f"AI off {took_s:.2f} s after {kind.name} for the inference process")
     board.panel(ai="on")

@@ -144,6 +144,23 @@ def test_a_fault_of_the_program_in_one_object_holds_up_no_other(
         assert (spool.counts()["held"], spool.counts()["kept"]) == (3, 1)
 
 
+def test_a_clip_of_which_every_frame_was_dropped_is_played_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = iter(["dropped", "dropped", "dropped", "judged"])
+    monkeypatch.setattr(StillClient, "settle_frame", lambda *_, **__: next(words))
+    told: list[str] = []
+    with Spool(tmp_path / "s") as spool:
+        spool.put([np.full((4, 6), level, np.uint8) for level in (1, 2)], lambda: head(1, times_ms=(0.0, 40.0)))
+        with Forwarder(spool, tmp_path / "none.sock", told.append) as forwarder:
+            deadline = time.monotonic() + 10
+            while not told:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        assert (told, forwarder.frames, next(words, "none left")) == (["judged"], 1, "none left")
+        assert spool.counts()["judged"] == 1
+
+
 def test_an_image_for_an_ended_exam_stays_in_the_spool(service: Serving, tmp_path: Path) -> None:
     objects = stills(2)
     files = files_of_objects(tmp_path / "sent", objects)

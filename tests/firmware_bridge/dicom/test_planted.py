@@ -25,8 +25,10 @@ from edge.store_reader import open_reader
 from firmware_bridge.dicom.scanner import BANNER_PX, Pretended, object_from_pictures
 from tests.edge.conftest import Maker
 from tests.edge.serving import bands_bundle, serving
+from tests.firmware_bridge.dicom.archives import free_port
 from tests.firmware_bridge.dicom.receiving import Receiving, files_of_objects, receiving
 from tests.firmware_bridge.dicom.test_forwarder import tissue
+from tests.firmware_bridge.dicom.test_receive import studies
 
 pytestmark = pytest.mark.peer
 WHO = "SECRETFAMILY^SECRETGIVEN"
@@ -93,7 +95,9 @@ def test_text_around_the_region_reaches_no_file_of_bridge_and_service(
     source = ("--source", "bridge:dicom", "--no-page", "--socket", tmp_path / "api.sock")
     store = store_path(tmp_path / "box" / "home")
     (tmp_path / "box").mkdir()
-    with receiving(tmp_path / "box" / "spool", tmp_path / "api.sock") as bridge:
+    monkeypatch.setenv("VMAMBA_EDGE_HOME", str(keyring.home))
+    outgoing = ("--send", f"127.0.0.1:{free_port()}:PACS", "--outbox", tmp_path / "box" / "outbox.db")
+    with receiving(tmp_path / "box" / "spool", tmp_path / "api.sock", *outgoing) as bridge:
         _push(bridge, files)
         assert len(bridge.heads(objects)) == len(objects)  # they wait: the service is away
         check_files(*written)
@@ -103,6 +107,7 @@ def test_text_around_the_region_reaches_no_file_of_bridge_and_service(
                 time.sleep(0.02)
         check_files(*written)
         bridge.end()
+    assert studies(tmp_path / "box" / "outbox.db") == 1  # it has heard the name, and holds it sealed
     assert len(shown := stored_pictures(store)) >= 4  # the stills, and of the clip what was captured
     assert max(int(picture.max()) for picture in shown) < BRIGHTEST
 

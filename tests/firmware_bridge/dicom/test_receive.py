@@ -17,7 +17,14 @@ from firmware_bridge.dicom.scanner import Pretended, object_from_pictures
 from firmware_bridge.dicom.spool_file import frames_from_file, head_from_file
 from tests.firmware_bridge.dicom.archives import free_port
 from tests.firmware_bridge.dicom.certificates import authority_files, tls_files
-from tests.firmware_bridge.dicom.receiving import Receiving, files_of_objects, picture, planted, receiving
+from tests.firmware_bridge.dicom.receiving import (
+    Receiving,
+    bytes_from_object,
+    files_of_objects,
+    picture,
+    planted,
+    receiving,
+)
 
 pytestmark = pytest.mark.peer
 STILLS = 24
@@ -115,6 +122,18 @@ def test_of_a_refused_object_no_name_is_kept(tmp_path: Path, monkeypatch: pytest
         assert studies(outbox) == 0
         assert bridge.push(files[2:]).returncode == 0
         assert studies(outbox) == 1
+
+
+def test_what_the_libraries_would_quote_stands_in_no_log(tmp_path: Path) -> None:
+    made = planted(1, Pretended(seed=1))
+    uid = made.StudyInstanceUID.encode()
+    file = tmp_path / "made.dcm"
+    file.write_bytes(bytes_from_object(made).replace(uid, b"SECRET^FAMILY".ljust(len(uid), b"\0")))
+    with receiving(tmp_path / "spool", tmp_path / "none.sock") as bridge:
+        bridge.push([file])
+        told = bridge.end()
+    assert sum(told["received"].values()) == 1
+    assert "SECRET" not in bridge.log.read_text() + str(told)
 
 
 def studies(outbox: Path) -> int:

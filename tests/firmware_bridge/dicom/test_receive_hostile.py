@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import socket
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from firmware_bridge.dicom.lobby import WAIT_S
 from firmware_bridge.dicom.scanner import Pretended
 from firmware_bridge.dicom.spool_file import head_from_file
 from tests.firmware_bridge.dicom.certificates import authority_files, tls_files
@@ -70,6 +72,14 @@ def test_idle_sockets_and_junk_lock_nobody_out(bridge: Receiving) -> None:
     check_echo(bridge)
     for connection in held:
         connection.close()
+
+
+def test_who_never_asks_is_sent_away(bridge: Receiving) -> None:
+    with connected(bridge) as silent, connected(bridge, b"\x01\x00") as slow:
+        for connection in (silent, slow):
+            connection.settimeout(WAIT_S + 10)
+            with contextlib.suppress(ConnectionResetError):  # what came is not read
+                assert connection.recv(1) == b""
 
 
 def test_idle_sockets_lock_nobody_out_of_tls(tmp_path: Path) -> None:
@@ -137,7 +147,17 @@ def test_who_asks_before_he_is_answered_waits_and_loses_nothing(bridge: Receivin
     check_echo(bridge)
 
 
-def test_an_object_of_another_class_than_its_context_is_refused(bridge: Receiving) -> None:
+@pytest.mark.parametrize(
+    ("asked", "change"),
+    [
+        ((CT, "own"), {"SOPClassUID": CT}),  # of another class than its context
+        ((CT, "own"), {}),
+        ((STILL, "1.2.3.4"), {}),  # of another name than its request says
+    ],
+)
+def test_an_object_that_is_not_what_is_said_of_it_is_refused(
+    bridge: Receiving, asked: tuple[str, str], change: dict[str, str]
+) -> None:
     from io import BytesIO
 
     from pydicom.uid import UID
@@ -145,11 +165,13 @@ def test_an_object_of_another_class_than_its_context_is_refused(bridge: Receivin
     from pynetdicom.dsutils import encode
 
     made, assoc = planted(1, Pretended(seed=21)), association(bridge)
-    made.SOPClassUID = UID(CT)
+    for name, value in change.items():
+        setattr(made, name, UID(value))
     (context,) = (one for one in assoc.accepted_contexts if one.abstract_syntax == STILL)
     request = C_STORE()
     request.MessageID, request.Priority = 1, 2
-    request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = made.SOPClassUID, made.SOPInstanceUID
+    request.AffectedSOPClassUID = UID(asked[0])
+    request.AffectedSOPInstanceUID = made.SOPInstanceUID if asked[1] == "own" else UID(asked[1])
     request.DataSet = BytesIO(encode(made, False, True) or b"")
     assoc._reactor_checkpoint.clear()  # as its own send_c_store does
     assoc.dimse.send_msg(request, context.context_id)

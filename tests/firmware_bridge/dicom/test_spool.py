@@ -51,6 +51,28 @@ def test_an_object_comes_out_as_it_went_in(tmp_path: Path) -> None:
         assert spool.claim(0.0) is None
 
 
+def test_before_put_returns_content_name_and_folders_are_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: dict[Path, object] = {}  # what was there when each was synced last
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        synced[path] = {one.name for one in path.iterdir()} if path.is_dir() else path.read_bytes()
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    with Spool(tmp_path / "home" / "s") as spool:
+        assert put(spool, 1)
+        path, is_synced = claimed(spool).path, dict(synced)
+        assert is_synced[path] == path.read_bytes()
+        for one in (path, path.parent, path.parent.parent):
+            names = is_synced[one.parent]
+            assert isinstance(names, set)
+            assert one.name in names
+
+
 def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
     with Spool(tmp_path / "s") as spool:
         put(spool, 1)
