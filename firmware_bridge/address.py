@@ -21,7 +21,8 @@ def address_from_text(text: str, host: str = "") -> Address:
     named = named.removeprefix("[").removesuffix("]") or host
     is_port = port.isascii() and port.isdecimal() and len(port) < 6 and int(port) < 1 << 16
     if not named or not is_port or not _can_be_asked_for(named):
-        raise UsageError(f"{text!r} is no address.", "Write HOST:PORT, e.g. 192.168.7.20:7000.")
+        alone = f", or PORT alone for {host}" if host else ""
+        raise UsageError(f"{text!r} is no address.", f"Write HOST:PORT, e.g. 192.168.7.20:7000{alone}.")
     return named, int(port)
 
 

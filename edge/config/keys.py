@@ -61,8 +61,8 @@ class Key:
     def expected(self) -> str:
         """What it holds, in words."""
         words = f"one of {', '.join(self.choices)}" if self.choices else WORDS.get(self.kind, "text")
-        bounds = [f"at least {self.least:g}"] if self.least is not None else []
-        bounds += [f"at most {self.most:g}"] if self.most is not None else []
+        bounds = [f"at least {self.least:.12g}"] if self.least is not None else []
+        bounds += [f"at most {self.most:.12g}"] if self.most is not None else []
         return " ".join([f"a list of {words}" if self.is_list else words, ", ".join(bounds)]).strip()
 
     def holds(self, value: object) -> bool:

@@ -17,7 +17,7 @@ from edge.service.view import View
 from firmware_bridge.cart.hello import name_of, refusal_text
 from firmware_bridge.cart.line import Line
 from firmware_bridge.cart.link_states import Answered, Changed, Delivered, Outcome, Resynced, State
-from firmware_bridge.cart.messages import Buzz, Input, Lamp, LampPattern, Led, Signal, Status
+from firmware_bridge.cart.messages import Button, Buzz, Input, Lamp, LampPattern, Led, Signal, Status
 from firmware_bridge.cart.outgoing import aged
 from firmware_bridge.cart.plane_check import Asker, Key, Watcher
 from firmware_bridge.cart.shown import (
@@ -131,7 +131,7 @@ class CartBridge:
             asked = Status.FAILED
         if isinstance(asked, Status):
             self._line.link.answer(pressed.event_id, asked)
-            self._tell("key", button=pressed.button, pressed=pressed.pressed, status=_status(asked))
+            self._tell("key", button=_button(pressed.button), pressed=pressed.pressed, status=_status(asked))
 
     def _show(self, view: View | None, came_s: float) -> None:
         link, is_away = self._line.link, view is None
@@ -165,6 +165,10 @@ class CartBridge:
 
     def _tell(self, event: str, **fields: object) -> None:
         self._note(Note(event, fields))
+
+
+def _button(button: int) -> str:
+    return Button(button).name.lower() if button in list(Button) else str(button)
 
 
 def _status(status: int) -> str:

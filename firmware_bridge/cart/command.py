@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from firmware_bridge.cart.bridge import Note
 
 SOCKET = Path("/run/vmamba-edge/api.sock")  # of the installed service
+WHY = ("error", "cure")  # sentences among a note's fields
 PORT = Annotated[
     str,
     typer.Option(
@@ -25,7 +26,8 @@ PORT = Annotated[
         help="Where the cart is: /dev/ttyACM0, tcp:HOST:PORT or unix:PATH.",
     ),
 ]
-BAUD = Annotated[int, typer.Option(min=300, help="Of a serial line; USB ignores it.")]
+MAX_BAUD = 12_000_000  # of the fastest USB adapters; pyserial fails at more than 31 bits
+BAUD = Annotated[int, typer.Option(min=300, max=MAX_BAUD, help="Of a serial line; USB ignores it.")]
 PLANE_CHECK = Annotated[Path, typer.Option("--socket", help="Unix socket of `edge serve`.")]
 FOOT = Annotated[
     str,
@@ -78,8 +80,9 @@ def show_note(note: Note, as_json: bool) -> None:
     elif note.event == "service":
         typer.echo(f"plane check: {'does not answer; it is waited for' if note.fields['is_away'] else 'answers'}")
     else:
-        words = [f"{name} {value}" for name, value in note.fields.items() if value != ""]
-        typer.echo(f"{note.event}: {', '.join(words)}")
+        why = " ".join(str(note.fields[name]) for name in WHY if name in note.fields)
+        words = ", ".join(f"{name} {value}" for name, value in note.fields.items() if name not in WHY and value != "")
+        typer.echo(": ".join(part for part in (note.event, words, why) if part))
     sys.stdout.flush()
 
 

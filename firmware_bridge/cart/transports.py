@@ -13,6 +13,7 @@ A port never blocks. A peer that takes nothing for some frames is gone: a queue 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import termios
@@ -132,9 +133,8 @@ def open_serial(path: str, baud: int) -> Port:
         mode[6][termios.VMIN] = 1  # pyserial's 0 reads an idle line as it reads one that was pulled: no bytes
         termios.tcsetattr(number, termios.TCSANOW, mode)
     except (OSError, ValueError, termios.error) as error:  # serial.SerialException is an OSError
-        reason = str(getattr(error, "strerror", "") or error)
         raise PeerError(
-            f"The serial line {path} cannot be opened: {reason}.",
+            f"The serial line {path} cannot be opened: {_reason(error)}.",
             "Plug the cart in; the user must be in the group of the device; nobody else may have it open.",
         ) from error
     return Port(number, line.close)
@@ -192,6 +192,16 @@ def port_from_socket(end: socket.socket) -> Port:
         end.close()
 
     return Port(end.fileno(), close)
+
+
+def _reason(error: Exception) -> str:
+    """In a few words: pyserial's own name the path again, and the number of an error."""
+    if isinstance(error, termios.error) or isinstance(error.__context__, termios.error):
+        return "it is no serial line"
+    number = getattr(error, "errno", None)
+    if number in (errno.EAGAIN, errno.EBUSY):
+        return "another program has it open"
+    return os.strerror(number) if number else str(error)
 
 
 def _unreachable(where: str, error: OSError) -> PeerError:

@@ -45,6 +45,10 @@ def name_from_uid(uid: str) -> str:
     return f"dicom-{hashlib.sha256(uid.encode()).hexdigest()[:NAME_DIGITS]}"
 
 
+class NoRegionError(ImageError):
+    """The object names no ultrasound region: a whole screen, with the patient's name on it."""
+
+
 @dataclass
 class Received:
     """An object on its way into the spool; `frames` is run through once, then `head` is known.
@@ -73,7 +77,8 @@ class Received:
             (H,W) or (H,W,3), all of one shape.
 
         Raises:
-            ImageError: no region, a region without tissue, damaged, too large, or frames of several shapes.
+            NoRegionError: it names none.
+            ImageError: a region without tissue, damaged, too large, or frames of several shapes.
         """
         is_gray = False
         for index, frame in enumerate(self._cut()):
@@ -104,7 +109,7 @@ class Received:
         from edge.sources.dicom import frames_from_header, regions_from_header
 
         if not regions_from_header(self.path, self.header):
-            raise ImageError("The object names no ultrasound region.", "Send it with regions (0018,6011).")
+            raise NoRegionError("The object names no ultrasound region.", "Send it with regions (0018,6011).")
         return frames_from_header(self.path, self.header)
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edge.errors import EdgeError, MachineError, UsageError
-from firmware_bridge.dicom.received import Received, received_from_bytes
+from firmware_bridge.dicom.received import NoRegionError, Received, received_from_bytes
 from firmware_bridge.dicom.spool import SameNameError, Spool
 
 if TYPE_CHECKING:
@@ -117,6 +117,8 @@ class Reception:
             return "same_name", SAME_NAME
         except (MachineError, MemoryError, OSError):
             return "full", FULL
+        except NoRegionError:
+            return "no_region", UNREADABLE
         except EdgeError:
             return "unreadable", UNREADABLE
         except Exception:  # noqa: BLE001  # whatever a stranger's bytes do to a decoder; the scanner keeps the object

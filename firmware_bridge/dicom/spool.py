@@ -14,6 +14,7 @@ without its mark was never acknowledged, and is removed as well.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -107,7 +108,7 @@ class Spool:
             os.close(self._lock)
             raise UsageError(f"{self._folder} is another bridge's spool.", "Name another folder.") from error
         except OSError as error:
-            raise _failed(error) from error
+            raise _failed(self._folder, error) from error
         return self
 
     def __exit__(
@@ -144,7 +145,7 @@ class Spool:
                 path.unlink(missing_ok=True)
             return is_new
         except OSError as error:
-            raise _failed(error) from error
+            raise _failed(self._folder, error) from error
 
     def claim(self, wait_s: float, stills_only: bool = False) -> SpoolEntry | None:
         """The oldest object that nobody has in hand, or None if there is none within `wait_s` seconds."""
@@ -179,7 +180,7 @@ class Spool:
                 self._log.add(name, entry.digest, word)
                 entry.path.unlink(missing_ok=True)
             except OSError as error:
-                raise _failed(error) from error
+                raise _failed(self._folder, error) from error
             if self._entries.pop(name, None) is not None:
                 self._bytes -= entry.size_bytes
             self._claimed.discard(name)
@@ -289,5 +290,8 @@ def _make_folder(folder: Path) -> None:
         sync_folder(folder.parent)
 
 
-def _failed(error: OSError) -> MachineError:
-    return MachineError(f"The spool cannot be written: {error.strerror}.", "Free some space; look at the disk.")
+def _failed(folder: Path, error: OSError) -> MachineError:
+    cure = "Make it a folder of this user, or choose another --spool."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        cure = "Free some space; look at the disk."
+    return MachineError(f"The spool {folder} cannot be written: {error.strerror}.", cure)

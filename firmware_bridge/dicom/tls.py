@@ -71,11 +71,16 @@ def _loaded(context: ssl.SSLContext, files: TlsFiles) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_mode = ssl.CERT_REQUIRED
     try:
+        for path in (files.certificate, files.key, files.authority):
+            path.open("rb").close()  # an SSLError does not say which
         context.load_cert_chain(files.certificate, files.key, password=_no_passphrase)
         context.load_verify_locations(files.authority)
     except (OSError, ValueError) as error:  # an SSLError is an OSError
         cure = "Give PEM files that fit each other, the key without a passphrase."
-        raise InputError("A TLS certificate, its key or the authority's cannot be used.", cure) from error
+        cause = "A TLS certificate, its key or the authority's cannot be used."
+        if isinstance(error, OSError) and error.filename:
+            cause, cure = f"{error.filename} cannot be read: {error.strerror}.", "Correct the path or its permissions."
+        raise InputError(cause, cure) from error
     return context
 
 

@@ -55,6 +55,7 @@ class BridgeScreen:
         note, error = sender.told, sender.error or sender.refusal
         signal = note.signal.value if note else "lost"
         cause = error.cause if error else note.cause if note else ""
+        cure = error.cure if error else note.cure if note else ""
         if now_s - self._told_s >= TELL_S:
             self._told_s = now_s
             self._notifier.send("WATCHDOG=1", f"STATUS=signal {signal}, {sender.counts.sent} frames sent")
@@ -62,7 +63,7 @@ class BridgeScreen:
         if key == self._key and now_s - self._shown_s < FIGURES_S:
             return
         self._key, self._shown_s = key, now_s
-        self._show_state("state", sender, dropped, {"signal": signal, "cause": cause, **figures})
+        self._show_state("state", sender, dropped, {"signal": signal, "cause": cause, "cure": cure, **figures})
 
     def ended(self, sender: LiveSender, dropped: int, figures: Mapping[str, object]) -> None:
         """The bridge was told to stop: its counts, a last time."""

@@ -56,7 +56,7 @@ class LiveSender:
     Attributes:
         counts: of frames.
         told: the last note that the service was given, or should have been.
-        error: why the last frame did not get there; None where it did.
+        error: why the last frame did not get there; None where it did, and where a service that was away answers again.
         refusal: why the service does not hear the signal (its frames come from elsewhere); None where it does.
     """
 
@@ -137,6 +137,8 @@ class LiveSender:
         try:
             self._client.tell_signal(note)
             self.refusal = None
+            if isinstance(self.error, PeerError):
+                self.error = None  # it answers again, also where no frame comes to show so
         except PeerError as error:
             self._rest(error)
         except EdgeError as error:

@@ -39,6 +39,8 @@ def test_the_one_behind_the_name_wins(edge: Command, config: Path, tmp_path: Pat
     other = tmp_path / "other.toml"
     other.write_text("[cart]\nbaud = 1\n")
     check_told(edge("bridge", "--config", config, "cart", "--config", other), 3, "cart.baud is 1")
+    other.write_text("[cart]\nbaud = 99999999999\n")
+    check_told(edge("bridge", "cart", "--config", other), 3, "at most 12000000")
 
 
 def test_the_command_line_wins_over_the_file(edge: Command, config: Path) -> None:

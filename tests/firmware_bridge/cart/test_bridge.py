@@ -101,6 +101,7 @@ def test_a_key_becomes_one_order_and_is_acknowledged_when_it_is_carried_out(
         {"event": "answered", "button": "freeze", "pressed": True, "status": "ok"},
         {"event": "answered", "button": "freeze", "pressed": False, "status": "ok"},
     ]
+    bridge.wait(lambda line: line == {"event": "key", "button": "freeze", "pressed": False, "status": "ok"})
     cart.sim.press("s")
     cart.until(lambda cart: len(cart.heard("answered")) == 4)
     assert [type(order) for order in box.orders] == [Freeze, Freeze]

@@ -79,6 +79,20 @@ def test_a_cart_that_is_not_there_is_a_peer_error(opener: Callable[[Path], Port]
     assert caught.value.cure
 
 
+def test_the_reason_of_a_serial_line_is_said_in_words(tmp_path: Path) -> None:
+    assert refused(tmp_path / "ttyACM9").endswith("opened: No such file or directory.")
+    assert refused(Path(os.devnull)).endswith("opened: it is no serial line.")
+    with listening(f"pty:{tmp_path}/tty") as place, opener_from_text(place.address)():
+        assert refused(tmp_path / "tty").endswith("opened: another program has it open.")
+
+
+def refused(path: Path) -> str:
+    """Why a serial line cannot be opened."""
+    with pytest.raises(PeerError) as caught:
+        open_serial(str(path), 115200)
+    return caught.value.cause
+
+
 @pytest.mark.parametrize("kind", ["unix", "tcp", "pty"])
 def test_bytes_pass_both_ways(kind: str, tmp_path: Path) -> None:
     place = {"unix": f"unix:{tmp_path}/c.sock", "tcp": "tcp:127.0.0.1:0", "pty": f"pty:{tmp_path}/tty"}[kind]

@@ -15,6 +15,7 @@ import pytest
 from firmware_bridge.dicom.received import name_from_uid
 from firmware_bridge.dicom.scanner import Pretended, object_from_pictures
 from firmware_bridge.dicom.spool_file import frames_from_file, head_from_file
+from tests.conftest import Command
 from tests.firmware_bridge.dicom.archives import free_port
 from tests.firmware_bridge.dicom.certificates import authority_files, tls_files
 from tests.firmware_bridge.dicom.receiving import (
@@ -105,6 +106,7 @@ def test_an_object_without_a_region_is_refused_with_a_status(bridge: Receiving, 
     del made.SequenceOfUltrasoundRegions
     told = bridge.push(files_of_objects(tmp_path / "sent", [made]), "-d")
     assert "0xc000" in (told.stdout + told.stderr).lower()
+    assert "object_no_region" in bridge.log.read_text()
     assert bridge.heads([made]) == []
 
 
@@ -194,6 +196,14 @@ def test_mutual_tls_takes_only_who_has_a_certificate_of_the_ward(tmp_path: Path)
         told = bridge.push(files, "+tls", scanner.key, scanner.certificate, "+cf", scanner.authority)
         assert told.returncode == 0, told.stderr
         assert len(bridge.heads(objects)) == 1
+
+
+def test_a_tls_file_that_is_not_there_is_named(edge: Command, tmp_path: Path) -> None:
+    own = tls_files(authority_files(tmp_path / "ward"), "box")
+    options = ("--tls-cert", own.certificate, "--tls-key", tmp_path / "none.pem", "--tls-ca", own.authority)
+    done = edge("bridge", "dicom", "--socket", tmp_path / "none.sock", "--port", 0, *options, "--json")
+    assert done.code == 3
+    assert "none.pem cannot be read" in done.out
 
 
 def test_a_disk_that_is_full_in_the_middle_of_an_object_is_said_in_the_status(tmp_path: Path) -> None:

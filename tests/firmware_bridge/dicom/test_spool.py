@@ -278,6 +278,13 @@ def test_clips_wait_for_the_thread_that_plays_them(tmp_path: Path) -> None:
         assert not claimed(spool).head.is_still
 
 
+def test_a_folder_that_cannot_be_made_is_named_with_its_cure(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MachineError, match="file cannot be written") as caught, Spool(tmp_path / "file"):
+        pass
+    assert "--spool" in caught.value.cure
+
+
 def test_a_folder_belongs_to_one_process(tmp_path: Path) -> None:
     with Spool(tmp_path / "s"), pytest.raises(UsageError), Spool(tmp_path / "s"):
         pass

@@ -88,3 +88,8 @@ def test_what_cannot_be_meant_is_told(arguments: tuple[object, ...], cause: str,
     done = edge("bridge", "igtl", "--socket", tmp_path / "none.sock", *arguments, "--json")
     assert done.code == 2
     assert cause in done.out
+
+
+def test_the_cure_of_a_wrong_place_to_listen_says_that_a_port_alone_will_do(edge: Command, tmp_path: Path) -> None:
+    done = edge("bridge", "igtl", "--socket", tmp_path / "none.sock", "--listen", "x", "--json")
+    assert "or PORT alone" in done.out

@@ -210,6 +210,17 @@ def test_a_device_that_is_not_there_is_waited_for_with_its_cause(service: Servin
         service.wait_view(lambda view: "/dev/video97 gives no picture" in view["engine"]["cause"])
 
 
+def test_a_lost_device_is_told_also_after_a_service_that_was_away(
+    bundles: Maker, keyring: Keyring, tmp_path: Path
+) -> None:
+    with bridging("video", "camera:/dev/video97", "--socket", tmp_path / "api.sock") as bridge:
+        bridge.wait(lambda line: "does not answer" in line.get("cause", ""))
+        arguments = ("--source", "bridge:video", "--port", 0, "--socket", tmp_path / "api.sock")
+        with serving(keyring.home, bands_bundle(bundles), *arguments):
+            told = bridge.wait(lambda line: "/dev/video97 gives no picture" in line.get("cause", ""))
+    assert told["cure"]
+
+
 def test_a_source_that_hangs_ends_the_process_for_systemd_to_start_again(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "film")  # opened by PyAV it waits for a writer, as a driver does for a signal
     start_s = time.monotonic()
