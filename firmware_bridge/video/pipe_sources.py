@@ -16,7 +16,8 @@ import shutil
 import stat
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ SILENCE_S = 5.0  # then the writer is taken for dead: a lost signal is told long
 GST = "gst-launch-1.0"
 TAIL = ("!", "videoconvert", "!", "video/x-raw,format=I420", "!", "y4menc", "!", "fdsink", "fd=1", "sync=false")
 END_S = 2.0
+SAID_LINES, GST_FAULTS = 64, ("ERROR", "WARNING")  # an error before a warning
 STANDARD_INPUT = "-"
 
 
@@ -101,11 +103,20 @@ class GstSource(OwnSource):
         if program is None:
             raise DeviceError(f"{GST} is not installed.", "apt install gstreamer1.0-tools gstreamer1.0-plugins-good")
         command = [*_tied(), program, "-q", *self.words, *TAIL]
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        nothing, pipe = subprocess.DEVNULL, subprocess.PIPE
+        with subprocess.Popen(command, stdin=nothing, stdout=pipe, stderr=pipe) as process:
             assert process.stdout is not None
-            pipe = Pipe(process.stdout.fileno(), self.silence_s, self.stop)
+            assert process.stderr is not None
+            said = deque[bytes](maxlen=SAID_LINES)
+            listener = threading.Thread(target=said.extend, args=(process.stderr,), name="gst", daemon=True)
+            listener.start()
+            video = Pipe(process.stdout.fileno(), self.silence_s, self.stop)
             try:
-                yield from frames_from_pipe(pipe, self.options, self.kind)
+                yield from frames_from_pipe(video, self.options, self.kind)
+            except DeviceError as error:
+                _end(process)
+                listener.join(END_S)
+                raise _gst_error(list(said), error) from error
             finally:
                 _end(process)
 
@@ -178,6 +189,16 @@ def _tied() -> tuple[str, ...]:
     """Words before a command that end it with the thread that started it: a stalled orphan would keep the grabber."""
     setpriv = shutil.which("setpriv")  # util-linux; where it is missing the unit's control group does it
     return (setpriv, "--pdeathsig", "KILL") if setpriv else ()
+
+
+def _gst_error(said: Sequence[bytes], error: DeviceError) -> DeviceError:
+    """What GStreamer said first of what is wrong; it knows more than its pipe."""
+    lines = [line.decode("utf-8", "replace").strip() for line in said]
+    reasons = [line.partition(": ")[2] for fault in GST_FAULTS for line in lines if line.startswith(f"{fault}: ")]
+    if not reasons:
+        return error
+    cause = f"GStreamer: {reasons[0].removesuffix('.')}."
+    return DeviceError(cause, f"Try the pipeline with {GST}; look at the device and its cable.")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

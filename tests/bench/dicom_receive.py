@@ -5,8 +5,9 @@
     storescu (dcmtk) --C-STORE--> edge bridge dicom --spool, synced--> edge serve: edge_n, exam, store
                         1 and 8 associations; 200 idle and junk connections; kill -9 in the middle
 
-Pictures are of calibration/samples, scaled to a screen of 800x600 with a banner; patients are made up. A rate is the
-count over storescu's own run, its start included, while the plane check classifies on the same cores.
+Pictures are of calibration/samples, scaled to a gray screen of 800x600 with a banner, once to one of 1024x768 in RGB; patients
+are made up. A rate is the count over storescu's own run, its start included, while the plane check classifies on the
+same cores.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from tests.firmware_bridge.dicom.receiving import Receiving, bytes_from_object, 
 
 SAMPLES = Path("calibration/samples/images")
 WIDTH_PX, HEIGHT_PX = 800, 600
+COLOUR_PX = (1024, 768)  # 2.4 MB
 ASSOCIATIONS = 8
 IDLE, JUNK, ECHOES = 200, 100, 20
 LONGEST_S = 900.0
@@ -53,7 +55,7 @@ def measured(is_small: bool) -> dict[str, Any]:
     """1,000 stills each way, or 40.
 
     Args:
-        is_small: 40 stills; the full scale takes some four minutes.
+        is_small: 40 stills; the full scale takes some five minutes.
     """
     count = 40 if is_small else 1000
     with tempfile.TemporaryDirectory() as name:
@@ -68,16 +70,20 @@ def measured(is_small: bool) -> dict[str, Any]:
                 "received_alone": alone,
                 "one_association": _classified(folder, service, count, 1, 2),
                 "eight_associations": _classified(folder, service, count, ASSOCIATIONS, 3),
+                "colour": {"screen": "{}x{}, RGB, uncompressed".format(*COLOUR_PX)}
+                | _classified(folder, service, count, 1, 6, COLOUR_PX),
                 "killed": _killed(folder, service, count),
                 "crowded": _crowded(folder, service),
                 "load_at_the_end": round(os.getloadavg()[0], 1),
             }
 
 
-def _classified(folder: Path, service: Serving, count: int, associations: int, seed: int) -> dict[str, Any]:
+def _classified(
+    folder: Path, service: Serving, count: int, associations: int, seed: int, colour_px: tuple[int, int] | None = None
+) -> dict[str, Any]:
     """Push; then wait until each was judged."""
     answered = service.view()["engine"]["answered"]
-    with sent(folder / "sent", count, seed) as objects, bridge_of(folder / str(seed), service) as bridge:
+    with sent(folder / "sent", count, seed, colour_px) as objects, bridge_of(folder / str(seed), service) as bridge:
         start_s = time.monotonic()
         rate = pushed(bridge, objects, associations)
         figures = _settled(bridge, objects)
@@ -180,8 +186,8 @@ def _told(bridge: Receiving, files: Sequence[Path], *options: str) -> str:
 
 
 @contextmanager
-def sent(folder: Path, count: int, seed: int) -> Iterator[Sent]:
-    """Objects as files, for as long as the block runs."""
+def sent(folder: Path, count: int, seed: int, colour_px: tuple[int, int] | None = None) -> Iterator[Sent]:
+    """Objects as files, for as long as the block runs; gray ones of 800x600, or RGB ones of another size."""
     import numpy as np
     from PIL import Image
 
@@ -189,13 +195,18 @@ def sent(folder: Path, count: int, seed: int) -> Iterator[Sent]:
     from firmware_bridge.dicom.scanner import BANNER_PX, Pretended, object_from_pictures
 
     samples = sorted(SAMPLES.iterdir())
-    size = (WIDTH_PX, HEIGHT_PX - BANNER_PX)
+    width_px, height_px = colour_px or (WIDTH_PX, HEIGHT_PX)
+    size = (width_px, height_px - BANNER_PX)
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         files, names = [], []
         for number in range(count):
             with Image.open(samples[number % len(samples)]) as image:
                 picture = np.asarray(image.convert("L").resize(size))
             made = object_from_pictures([picture], Pretended(f"SIM-{seed}", seed=seed), number)
+            if colour_px:
+                gray = np.frombuffer(made.PixelData, np.uint8)
+                made.SamplesPerPixel, made.PlanarConfiguration, made.PhotometricInterpretation = 3, 0, "RGB"
+                made.PixelData = gray.repeat(3).tobytes()
             files.append(Path(name) / f"{number}.dcm")
             files[-1].write_bytes(bytes_from_object(made))
             names.append(name_from_uid(made.SOPInstanceUID))

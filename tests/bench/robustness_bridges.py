@@ -77,6 +77,13 @@ DICOM = (
         (Bound("one_association.images_per_s", ">=", 50, "50 images/s"),),
     ),
     Row(
+        "Colour stills take longer",
+        "the same with {colour.screen}",
+        "{colour.images_per_s} images/s; {colour.lost} lost, {colour.twice} twice, {colour.answered} answered",
+        "dicom_receive",
+        (*zero("colour.lost", "colour.twice"), Bound("colour.answered", ">=", "stills", "all answered, at any rate")),
+    ),
+    Row(
         "None is lost, each is classified",
         "the same {stills}, by name",
         "{one_association.lost} lost, {one_association.twice} twice, {one_association.answered} answered",

@@ -119,6 +119,22 @@ def test_without_gstreamer_the_cure_is_told(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.peer
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [(("nosuchelement",), "no element"), (("filesrc", "location=/nowhere"), "filesrc0: Resource not found")],
+)
+def test_what_gstreamer_says_is_the_cause(
+    words: tuple[str, ...], cause: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if shutil.which("gst-launch-1.0") is None:
+        absent("gstreamer1.0-tools is not installed")
+    with pytest.raises(DeviceError, match=cause) as caught:
+        next(GstSource(words, OPTIONS, threading.Event()).frames())
+    assert "gst-launch-1.0" in caught.value.cure
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.peer
 def test_a_stalled_pipeline_does_not_outlive_a_bridge_that_is_killed(tmp_path: Path) -> None:
     if shutil.which("gst-launch-1.0") is None:
         absent("gstreamer1.0-tools is not installed")
