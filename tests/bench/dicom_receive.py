@@ -5,9 +5,9 @@
     storescu (dcmtk) --C-STORE--> edge bridge dicom --spool, synced--> edge serve: edge_n, exam, store
                         1 and 8 associations; 200 idle and junk connections; kill -9 in the middle
 
-Pictures are of calibration/samples, scaled to a gray screen of 800x600 with a banner, once to one of 1024x768 in RGB; patients
-are made up. A rate is the count over storescu's own run, its start included, while the plane check classifies on the
-same cores.
+Pictures are of calibration/samples, scaled to a gray screen of 800x600 with a banner, once to one of 1024x768 in RGB;
+patients are made up. A rate is the count over storescu's own run, its start included, while the plane check classifies
+on the same cores.
 """
 
 from __future__ import annotations
