@@ -56,7 +56,7 @@ class Scale:
 
 
 SMALL = Scale(300, 600, 3, 2, 5.0, 5, 4_000)
-FULL = Scale(10_000, 100_000, 8, 3, 900.0, 200, 10_000_000)
+FULL = Scale(10_000, 100_000, 8, 4, 900.0, 200, 10_000_000)
 Opened = Callable[[Path, Path], AbstractContextManager[Board]]
 Cabled = Callable[[Path, Path], AbstractContextManager[Cable]]
 

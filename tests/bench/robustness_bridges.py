@@ -23,13 +23,14 @@ CART = (
         "{damaged.qemu.doubled}, wrong {damaged.process.wrong} and {damaged.qemu.wrong}",
         "cart_link",
         (
-            Bound("damaged.process.lost", "=", 0, "0 of 100,000 over the pty pairs"),
+            Bound("damaged.process.lost", "=", 0, "0 of 100,000, both"),
             Bound("damaged.process.doubled", "=", 0, ""),
             Bound("damaged.process.wrong", "=", 0, ""),
             Bound("damaged.process.events", ">=", 100_000, ""),
             Bound("damaged.qemu.lost", "=", 0, ""),
             Bound("damaged.qemu.doubled", "=", 0, ""),
             Bound("damaged.qemu.wrong", "=", 0, ""),
+            Bound("damaged.qemu.events", ">=", 100_000, ""),
         ),
     ),
     Row(
