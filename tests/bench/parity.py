@@ -17,14 +17,14 @@ from compile.source import WEIGHTS
 from edge.backends.ort import ort_from_model
 from edge.preprocess import Preprocess
 
-CASES = (("vmamba_t", 1000, 3), ("edge_s", 8, 1), ("edge_n", 8, 1))
+CASES = (("vmamba_t", 1000, 3), ("edge_s", 8, 1), ("edge_n", 8, 1))  # the small scale: the last
 
 
 def measured(small: bool) -> dict[str, Any]:
     """Model -> largest difference and the logits' spread, on 1 or 4 random images at 224."""
     images = 1 if small else 4
     rows = {}
-    for name, classes, channels in CASES:
+    for name, classes, channels in CASES[-1:] if small else CASES:
         torch.manual_seed(0)
         model = randomized(model_from_name(name, classes, channels).eval())
         rows[f"{name}, random weights"] = difference(model, name, classes, channels, images)
