@@ -27,7 +27,6 @@ from tests.firmware_bridge.band_frames import tissue
 from tests.firmware_bridge.bridging import Bridging, bridging
 from tests.firmware_bridge.cart.boards import Board, process_board, qemu_board
 
-BOARDS = [pytest.param("cart_process", marks=pytest.mark.peer), pytest.param("cart_elf", marks=pytest.mark.qemu)]
 PATIENTS = itertools.count(1)
 PERIOD_S = 0.08  # of the frames
 DARK = {"captured": "00000000", "weak": "00000000"}
@@ -83,7 +82,7 @@ def service(_serving: Serving) -> Serving:
     return _serving
 
 
-@pytest.fixture(params=BOARDS)
+@pytest.fixture
 def board(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Board]:
     program = request.getfixturevalue(request.param)
     if request.param == "cart_process":
@@ -123,9 +122,21 @@ def struck(service: Serving, kind: signal.Signals) -> Iterator[None]:
     finally:
         ends.set()
         thread.join()
+        with suppress(IndexError, ProcessLookupError):
+            os.kill(service.child(), signal.SIGCONT)  # one that hangs while it starts is given a minute
 
 
-def test_planes_light_lamps_keys_capture_and_no_death_on_the_way_harms_the_exam(board: Board, service: Serving) -> None:
+@pytest.mark.parametrize(
+    ("board", "strike"),
+    [
+        pytest.param("cart_process", signal.SIGKILL, marks=pytest.mark.peer),  # it dies
+        pytest.param("cart_elf", signal.SIGSTOP, marks=pytest.mark.qemu),  # it hangs, and all else lives
+    ],
+    indirect=["board"],
+)
+def test_planes_light_lamps_keys_capture_and_no_death_on_the_way_harms_the_exam(
+    board: Board, service: Serving, strike: signal.Signals
+) -> None:
     path = Path(service.ready["socket"])
 
     def bridge() -> Any:
@@ -135,8 +146,7 @@ def test_planes_light_lamps_keys_capture_and_no_death_on_the_way_harms_the_exam(
         with bridge() as running:
             _planes_light_their_lamps(board, service, scanner)
             _the_freeze_key_captures_what_would_not_be(board, service, scanner, running)
-            _a_lost_inference_shows(board, service, signal.SIGKILL)
-            _a_lost_inference_shows(board, service, signal.SIGSTOP)  # it hangs, and all else lives
+            _a_lost_inference_shows(board, service, strike)
             exam = service.view()["exam"]["checklist"]["exam"]
             before = captured(service.view())
             running.process.kill()
