@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
+POINTS = ("roc", "calibration", "coverage_curve", "mistakes", "embedding")  # of the report's pictures
 BUNDLES = ("build/fetal-planes-fp32.edge", "build/fetal-planes.edge")
 
 
@@ -14,4 +15,8 @@ def measured(small: bool) -> dict[str, Any]:
     """Scores, confusion matrices, F1 drop and agreement with intervals by patient; the small scale is the full one."""
     command = [sys.executable, "-m", "edge", "evaluate", *BUNDLES, "--report", "build/report", "--json"]
     result = subprocess.run(command, check=True, capture_output=True, text=True)
-    return {"command": " ".join(["edge", *command[3:]]), **json.loads(result.stdout)}
+    document = json.loads(result.stdout)
+    for model in document["models"]:
+        for name in POINTS:
+            model.pop(name, None)
+    return {"command": " ".join(["edge", *command[3:]]), **document}
