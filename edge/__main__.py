@@ -1,8 +1,19 @@
-"""`python -m edge` is the command line."""
+"""`edge`, or `python -m edge`: the command line, with Ctrl-C heard already while its modules are imported."""
 
 from __future__ import annotations
 
-from edge.cli import main
+import sys
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and exit."""
+    try:
+        from edge.cli import main as run
+    except KeyboardInterrupt:
+        sys.exit("error: Interrupted.\n  cure: Start it again; what was finished is kept.")
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -206,6 +206,14 @@ def test_python_m_edge_is_the_command_line() -> None:
     assert "classify" in done.stdout
 
 
+def test_ctrl_c_while_modules_are_imported_leaves_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt\n")
+    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
+    command = [sys.executable, "-m", "edge", "doctor"]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines() == ["error: Interrupted.", "  cure: Start it again; what was finished is kept."]
+
+
 def test_a_closed_pipe_leaves_no_traceback(bundles: Any, images: Path) -> None:
     command = f"{sys.executable} -m edge classify {bundles.onnx()} {images} {images} --json | head -c 1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
