@@ -34,6 +34,8 @@ check: $(VENV)/test.stamp
 evidence: $(VENV)/test.stamp
 	$(EDGE) compile edge_n -o build/fetal-planes.edge
 	$(EDGE) compile edge_n -o build/fetal-planes-fp32.edge --precision fp32
+	$(EDGE) compile edge_s -o build/edge_s.edge
+	$(EDGE) compile edge_s -o build/edge_s-fp32.edge --precision fp32
 	$(VENV)/bin/python -m tests.bench.evidence --scale $(SCALE) --output $(EVIDENCE)
 	$(VENV)/bin/python -m tests.bench.robustness --evidence $(EVIDENCE) --output $(EVIDENCE)/../robustness.md
 
@@ -41,6 +43,7 @@ evidence: $(VENV)/test.stamp
 study: $(VENV)/test.stamp
 	$(VENV)/bin/python -m tests.study.run --data $(DATA) --sononet $(SONONET) --work $(STUDY)
 	$(VENV)/bin/python -m tests.study.table --work $(STUDY)
+	$(VENV)/bin/python -m tests.study.tried --work $(STUDY) --data $(DATA)
 
 # Every lowering on ONNX Runtime 1.17.3, 1.20.1 and 1.23.2, each in an environment of its own.
 compat: $(VENV)/test.stamp

@@ -1,6 +1,6 @@
 """Measure what the documents quote and write it as JSON: `python -m tests.bench.evidence --output DIR`.
 
-Needs build/fetal-planes.edge and build/fetal-planes-fp32.edge; `make evidence` makes both.
+Needs build/fetal-planes.edge, build/edge_s.edge and both in FP32; `make evidence` makes them.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from tests.bench import (
 
 PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "accuracy": accuracy.measured,
+    "accuracy_edge_s": accuracy.measured_larger,
     "cart_link": cart_link.measured,
     "dicom_receive": dicom_receive.measured,
     "dicom_send": dicom_send.measured,

@@ -5,13 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file
 
 from compile.source import WEIGHTS, path_from_name, spec_from_onnx
 from edge.errors import ModelError, UsageError
+from edge.files import sha256_from_file
+
+MOST_BYTES = 20_000_000
 
 
 def test_a_zoo_name_with_shipped_weights_is_their_file() -> None:
     assert path_from_name("edge_n") == WEIGHTS / "edge_n.safetensors"
+
+
+@pytest.mark.parametrize("weights", sorted(WEIGHTS.glob("*.safetensors")), ids=lambda path: path.stem)
+def test_shipped_weights_are_small_float16_and_have_a_card_of_these_very_bytes(weights: Path) -> None:
+    card = weights.with_suffix(".md").read_text("utf-8")
+    assert f"`{sha256_from_file(weights)}`" in card
+    assert weights.stat().st_size <= MOST_BYTES
+    assert {tensor.dtype.name for tensor in load_file(weights).values()} <= {"float16", "int64"}
 
 
 def test_a_zoo_name_without_shipped_weights_says_which_ship() -> None:

@@ -36,6 +36,10 @@ thread, all files in one run on one machine, as a ratio to `edge_n-ships`. "+ te
 everything else but the teachers starts from fresh weights.
 
 """
+PAIRS = (
+    "\nWhat ships against others, paired on the same images; positive: ours is better.\n\n"
+    "| ours | other | macro-F1 points | interval | McNemar p |\n|---|---|---|---|---|\n"
+)
 FOLD_COLUMNS = "|row|tested|schedule|n|macro-F1|accepted|right of those|refused|\n|---|---|---|---|---|---|---|---|\n"
 CROSSVAL = {
     "patient": f"\n## 5-fold cross-validation by patient, float models, all folds pooled\n\n{FOLD_COLUMNS}",
@@ -151,13 +155,13 @@ def page(
     unit = next((row["p50_ms"] for row in rows if row["row"] == "edge_n-ships"), rows[0]["p50_ms"])
     for name in dict.fromkeys(row["row"] for row in rows):
         text += line_of([row for row in rows if row["row"] == name], unit)
-    text += "\nWhat ships against others, paired on the same images; positive: ours is better.\n\n"
-    text += "| ours | other | macro-F1 points | interval | McNemar p |\n|---|---|---|---|---|\n"
+    text += PAIRS if pairs else ""
     for pair in pairs:
         low, high = pair["interval"]
         text += f"| {pair['ours']} | {pair['other']} | {pair['points']:+.1f} | [{low:+.1f}, {high:+.1f}] | "
         text += f"{pair['mcnemar_p']:.3f} |\n"
-    return text + "".join(CROSSVAL[by] + folds_of(crossvals, by) for by in CROSSVAL)
+    folds = {by: folds_of(crossvals, by) for by in CROSSVAL}
+    return text + "".join(CROSSVAL[by] + lines for by, lines in folds.items() if lines)
 
 
 def folds_of(crossvals: Sequence[Mapping[str, Any]], by: str) -> str:
