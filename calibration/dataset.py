@@ -40,6 +40,11 @@ class Sample:
     operator: str = ""
     dataset: str = ""
 
+    @property
+    def person(self) -> str:
+        """The patient, told apart from another data set's of the same pseudonym; empty where unknown."""
+        return f"{self.dataset} {self.patient}" if self.patient else ""
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -70,8 +75,8 @@ class Dataset:
     @property
     def patients(self) -> int:
         """Number of patients; an image without a pseudonym counts as a patient of its own, as in the intervals."""
-        known = {sample.patient for sample in self.samples if sample.patient}
-        return len(known) + sum(not sample.patient for sample in self.samples)
+        people = [sample.person for sample in self.samples]
+        return len(set(filter(None, people))) + people.count("")
 
     def path(self, sample: Sample) -> Path:
         """Where a sample's image lies."""

@@ -93,8 +93,8 @@ class Evaluation:
 
     @property
     def patients(self) -> list[str]:
-        """M pseudonyms, empty where unknown."""
-        return [sample.patient for sample in self.dataset.samples]
+        """M names of patients, empty where unknown."""
+        return [sample.person for sample in self.dataset.samples]
 
     @property
     def plane_patients(self) -> list[str]:
@@ -137,7 +137,7 @@ def evaluation_from_session(
     probabilities = np.array([[row[plane] for plane in planes] for row in rows])
     on_plane = truth >= 0
     scores = scores_from_probabilities(truth[on_plane], probabilities[on_plane], planes)
-    patients = [s.patient for s, is_plane in zip(dataset.samples, on_plane, strict=True) if is_plane]
+    patients = [s.person for s, is_plane in zip(dataset.samples, on_plane, strict=True) if is_plane]
     marked = " SYNTHETIC" if session.manifest.watermark else ""
     return Evaluation(
         name=f"{session.manifest.name} {session.manifest.precision}{marked}",

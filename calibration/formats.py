@@ -18,6 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from calibration.dataset import Dataset, Sample, check_columns, check_files, dataset_from_csv
+from calibration.phantom.marking import DATASET as PHANTOM
+from calibration.phantom.marking import says_phantom
 from edge.errors import ImageError, LabelsError
 
 TABLE_NAMES = ("labels.csv", "LABELS.csv", "FETAL_PLANES_DB_data.csv", "training_set_pixel_size_and_HC.csv")
@@ -48,10 +50,22 @@ def load_dataset(path: Path | str) -> Dataset:
     Args:
         path: a table, or a folder with a table, with one folder per class, or with DICOM files.
 
+    Returns:
+        The samples; a phantom that no table names is told by its file.
+
     Raises:
         LabelsError: nothing there, or the layout's own faults.
     """
-    path = Path(path)
+    return _with_phantoms(_loaded(Path(path)))
+
+
+def _with_phantoms(dataset: Dataset) -> Dataset:
+    found = {s.file for s in dataset.samples if not s.dataset and says_phantom(dataset.path(s))}
+    samples = (replace(s, dataset=PHANTOM) if s.file in found else s for s in dataset.samples)
+    return replace(dataset, samples=tuple(samples)) if found else dataset
+
+
+def _loaded(path: Path) -> Dataset:
     if path.is_file():
         return _dataset_from_table(path)
     if not path.is_dir():

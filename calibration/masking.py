@@ -78,7 +78,7 @@ class Drops:
 
     def interval(self, values: NDArray[np.float64]) -> tuple[float, float]:
         """95 % interval by patient of the mean of one value an image: (M,) -> ends."""
-        patients = [sample.patient for sample in self.samples]
+        patients = [sample.person for sample in self.samples]
         return interval_by_patient(lambda weights: float(np.average(values, weights=weights)), patients)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,18 @@ from calibration.phantom.scanner import Scanner, Settings
 TEXT = "SYNTHETIC PHANTOM"
 DATASET = "phantom"  # in the column "dataset"; whatever has such a row is synthetic
 STRIP = 0.09  # share of a frame's height that is kept free for text
+HEAD_BYTES = 512  # of a PNG: its texts stand behind 33 bytes of size and depth
 SIDE = 0.05  # share of its width that is kept free for the ruler and the gray bar, either side
+
+
+def says_phantom(path: Path) -> bool:
+    """Whether a PNG names itself a phantom: of a set whose table was left behind that is what is left."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(HEAD_BYTES)
+    except OSError:  # whoever reads the picture is told
+        return False
+    return head.startswith(b"\x89PNG") and TEXT.encode() in head
 
 
 def is_synthetic(samples: Iterable[Sample]) -> bool:

@@ -66,7 +66,7 @@ def _by_label(answers: list[Answer] | tuple[Answer, ...]) -> list[tuple[str, lis
 
 
 def _row(label: str, answers: list[Answer], should_be_refused: bool, groups: dict[str, str]) -> OtherImages:
-    patients = [sample.patient for sample, _ in answers]
+    patients = [sample.person for sample, _ in answers]
     names = list(dict.fromkeys(groups.values()))
     taken = [groups[prediction.plane] if prediction.accepted else "" for _, prediction in answers]
     table = np.array([[name == group for name in taken] for group in (*names, "")])

@@ -12,7 +12,7 @@ import numpy as np
 
 from calibration.comparison import Comparison
 from calibration.evaluate import Evaluation
-from calibration.phantom.marking import is_synthetic
+from calibration.phantom.marking import TEXT, is_synthetic
 from calibration.reports.evidence import Evidence, document_from_evidence
 from calibration.reports.others import rows_of_others
 from calibration.reports.page import Chapter, Section, page_from_chapters
@@ -108,9 +108,15 @@ def page_from_evaluations(
         Chapter(evaluation.name, sections_from_evaluation(evaluation, found, sections))
         for evaluation, found, sections in zip(evaluations, evidence, more, strict=True)
     ]
-    watermarks = dict.fromkeys(e.manifest.watermark for e in evaluations if e.manifest.watermark)
+    watermarks = dict.fromkeys(mark for evaluation in evaluations for mark in _marks(evaluation))
     title = "Evaluation of " + ", ".join(evaluation.name for evaluation in evaluations)
-    return page_from_chapters(title, RESEARCH_USE, " ".join(filter(None, watermarks)) or None, opening, chapters)
+    return page_from_chapters(title, RESEARCH_USE, " ".join(watermarks) or None, opening, chapters)
+
+
+def _marks(evaluation: Evaluation) -> list[str]:
+    """What must stand over the figures: the model's watermark, and where the images are phantoms."""
+    marks = [evaluation.manifest.watermark] if evaluation.manifest.watermark else []
+    return marks + ([f"{TEXT} images: no patient is on them."] if is_synthetic(evaluation.dataset.samples) else [])
 
 
 def save_report(folder: Path, evaluations: Sequence[Evaluation], document: Mapping[str, Any], page: str) -> None:

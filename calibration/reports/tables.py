@@ -11,6 +11,7 @@ from calibration.benchmark import Timing
 from calibration.comparison import Comparison
 from calibration.evaluate import Evaluation
 from calibration.mcnemar import p_value
+from calibration.phantom.marking import TEXT, is_synthetic
 from calibration.reports.others import rows_of_others
 from edge.commands.terminal import ANSWERS
 
@@ -25,7 +26,7 @@ def score_table(evaluation: Evaluation) -> Table:
     scores, coverage = evaluation.scores, evaluation.coverage
     low, high = evaluation.intervals["macro_f1"]
     table = Table(
-        title=f"{evaluation.name}: {scores.n} images of {evaluation.dataset.patients} patients",
+        title=f"{evaluation.name}: {scores.n} {_kind(evaluation)}images of {evaluation.dataset.patients} patients",
         caption=(
             f"macro-F1 {scores.macro_f1:.3f} [{low:.3f}, {high:.3f}] (95 %, by patient), "
             f"accuracy {scores.accuracy:.3f}\n"
@@ -42,6 +43,10 @@ def score_table(evaluation: Evaluation) -> Table:
     means = (scores.sensitivity, scores.specificity, scores.precision, scores.macro_f1, scores.auc)
     table.add_row("mean", str(scores.n), *(_share(share) for share in means), style="bold")
     return table
+
+
+def _kind(evaluation: Evaluation) -> str:
+    return f"{TEXT} " if is_synthetic(evaluation.dataset.samples) else ""
 
 
 def image_table(evaluation: Evaluation, count: int) -> Table:

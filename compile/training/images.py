@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -72,6 +73,14 @@ class TrainingImages:
     classes: int
     views: Mapping[int, Views] = field(default_factory=dict)
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 over pixels, class numbers and what may be mirrored, hexadecimal; views follow from these."""
+        digest = hashlib.sha256(f"{self.real} {self.unlabelled} {self.classes}".encode())
+        for part in (self.squares, self.targets, self.may_flip):
+            digest.update(part.cpu().numpy().tobytes())
+        return digest.hexdigest()
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -108,7 +117,8 @@ def training_images_from_dataset(
         LabelsError: no image is left, or a label of the recipe has none.
     """
     labelled, others = _sources(dataset, held_out, recipe, unlabelled)
-    paths = [source.path(sample) for source in (labelled, *others) for sample in source.samples]
+    sources = [(source, sample) for source in (labelled, *others) for sample in source.samples]
+    paths = [source.path(sample) for source, sample in sources]
     squares = np.zeros((len(paths) + NEGATIVES, SOURCE_PX, SOURCE_PX), np.uint8)
     for index, path in enumerate(paths):
         frame = load_image(path)
@@ -120,7 +130,7 @@ def training_images_from_dataset(
     targets = [recipe.labels.index(s.label) if s.label in recipe.labels else reject for s in labelled.samples]
     targets += [NO_TARGET] * (len(paths) - real) + [reject] * NEGATIVES
     may_flip = torch.ones(len(squares), dtype=torch.bool)
-    may_flip[:real] = torch.tensor([sample.label not in recipe.unflipped for sample in labelled.samples])
+    may_flip[: len(paths)] = torch.tensor([sample.label not in recipe.unflipped for _, sample in sources])
     return TrainingImages(
         torch.from_numpy(squares), torch.tensor(targets), may_flip, real, len(paths) - real, reject + 1
     )
@@ -140,10 +150,11 @@ def _sources(
             "Add images of every label to the split train; images of held-out patients do not count.",
         )
     others = [usable.where(labels=set(usable.labels) - known)] if recipe.distillation else []
-    return labelled, others + [_not_held_out(_trainable(more), held_out) for more in unlabelled]
+    return labelled, others + [_not_held_out(trainable(more), held_out) for more in unlabelled]
 
 
-def _trainable(dataset: Dataset) -> Dataset:
+def trainable(dataset: Dataset) -> Dataset:
+    """What teachers may show of a data set: its split "train", all of it where it has no splits."""
     return dataset.where(split="train") if any(sample.split for sample in dataset.samples) else dataset
 
 

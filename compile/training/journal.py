@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import warnings
@@ -20,8 +21,10 @@ def write_record(folder: Path, record: Mapping[str, float]) -> None:
         record: "epoch", counted from 1, and numbers.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / FILE).open("a") as log:
-        log.write(json.dumps(record) + "\n")
+    with (folder / FILE).open("a+b") as log:
+        log.seek(-1 if log.tell() else 0, os.SEEK_END)
+        torn = log.read() not in (b"", b"\n")  # what a power cut or a full disk left of a line
+        log.write(("\n" * torn + json.dumps(record) + "\n").encode())
         log.flush()
         os.fsync(log.fileno())
     with warnings.catch_warnings():
@@ -37,7 +40,13 @@ def write_record(folder: Path, record: Mapping[str, float]) -> None:
 
 
 def read_records(folder: Path) -> list[dict[str, float]]:
-    """The epochs of a run, each once: one that was repeated after a power cut counts as it ran last."""
-    lines = (folder / FILE).read_text().splitlines()
-    records = {record["epoch"]: record for record in map(json.loads, lines)}
+    """The epochs of a run, each once: one that was repeated after a power cut counts as it ran last.
+
+    A torn line is passed over: its epoch had no checkpoint yet, so it was repeated and stands below.
+    """
+    records: dict[float, dict[str, float]] = {}
+    for line in (folder / FILE).read_text().splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            record = json.loads(line)
+            records[record["epoch"]] = record
     return [records[epoch] for epoch in sorted(records)]

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ class _Run:
     images: TrainingImages
     text: Tensor
     recipe: Recipe
+    made_from: Mapping[str, str]
     folder: Path
     workers: Workers
     progress: Progress
@@ -100,11 +101,11 @@ def trained(
         The model with the averaged weights, in eval mode on the CPU.
 
     Raises:
-        CheckpointError: the folder holds a run of another recipe.
+        CheckpointError: the folder holds a run of another recipe or on other images.
         UsageError: fewer images a step than processes, or the loss is no number any more.
     """
     run = _prepared(model, images, recipe, folder, progress, teachers, workers or Workers(), clock)
-    position = run.state.restore(folder, recipe.digest)
+    position = run.state.restore(folder, run.made_from)
     run = replace(run, shared=run.workers.shared(run.state.learner))
     with kept_memory(), cpu_forms(run.state.learner, run.workers.device):
         while position.epoch < recipe.epochs:
@@ -121,7 +122,7 @@ def _epoch_and_record(run: _Run, position: Position, held_out: HeldOut) -> Posit
     if run.workers.writes:
         # The log first: a run killed between the two repeats its epoch, instead of ending without a last line.
         write_record(folder, record)
-        run.state.save(folder, recipe.digest, position)
+        run.state.save(folder, run.made_from, position)
     told = f"epoch {position.epoch}/{recipe.epochs} loss {record['loss']:.3f}"
     run.progress(told, position.epoch / recipe.epochs)
     return position
@@ -148,9 +149,10 @@ def _prepared(
         teacher.module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = AveragedModel(learner.student, multi_avg_fn=_moving_average(recipe.ema), use_buffers=True)
     state = RunState(learner, average, optimizer_from_recipe(learner, recipe))
+    made_from = {"recipe": recipe.digest, "images": images.digest}
     images = replace(images, squares=images.squares.to(device))
     text = torch.from_numpy(text_blocks(TEXT_BLOCKS, recipe.seed)).to(device)
-    return _Run(state, learner, images, text, recipe, folder, workers, progress, clock)
+    return _Run(state, learner, images, text, recipe, made_from, folder, workers, progress, clock)
 
 
 def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
@@ -187,7 +189,7 @@ def _epoch(run: _Run, position: Position) -> tuple[Position, dict[str, Any]]:
         if step + 1 < run.steps:
             if run.workers.writes and run.clock() - saved > SAVE_EVERY_S:
                 saved = run.clock()
-                run.state.save(run.folder, run.recipe.digest, Position(epoch, step + 1, saved - started, sums))
+                run.state.save(run.folder, run.made_from, Position(epoch, step + 1, saved - started, sums))
             run.progress(told, (epoch + (step + 1) / run.steps) / run.recipe.epochs)
     seconds = run.clock() - started
     means = {name: round(total / run.steps, 4) for name, total in sums.items()}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from compile.training.augment import Augmentation
+from compile.training.images import SOURCE_PX
 from compile.training.recipe import KINDS, NOT_STANDARD, OPTIMIZERS, Phase, Recipe
 from edge.errors import UsageError
 
@@ -61,24 +63,42 @@ def checked_recipe(recipe: Recipe) -> Recipe:
     Raises:
         UsageError: a number out of its range, or an unknown kind.
     """
-    shares = {"label_smoothing": 1.0, "drop_path": 1.0, "ema": 1.0, "negatives": 1.0, "momentum": 1.0}
-    wrong = [name for name, below in shares.items() if not 0 <= getattr(recipe, name) < below]
-    wrong += [name for name in ("lr", "clip") if getattr(recipe, name) <= 0]
-    wrong += [name for name in ("mixup", "weight_decay", "warmup_epochs", "balance") if getattr(recipe, name) < 0]
-    wrong += ["optimizer"] if recipe.optimizer not in OPTIMIZERS else []
+    shares = ("label_smoothing", "drop_path", "ema", "negatives", "momentum")
+    wrong: list[tuple[Any, str]] = [(recipe, name) for name in shares if not 0 <= getattr(recipe, name) < 1]
+    wrong += [(recipe, name) for name in ("lr", "clip") if not 0 < getattr(recipe, name) < inf]
+    from_0 = ("mixup", "weight_decay", "warmup_epochs", "balance")
+    wrong += [(recipe, name) for name in from_0 if not 0 <= getattr(recipe, name) < inf]
+    wrong += [(recipe, "optimizer")] if recipe.optimizer not in OPTIMIZERS else []
+    wrong += [(recipe, "labels")] if not _are_planes(recipe.labels) else []
+    wrong += [(recipe, "phases")] if any(phase.size_px > SOURCE_PX for phase in recipe.phases) else []
+    wrong += _wrong_ranges(recipe.augmentation)
     kd = recipe.distillation
     if kd is not None:
-        wrong += [name for name in ("weight", "label_weight", "feature_weight", "views") if getattr(kd, name) < 0]
-        wrong += ["kind"] if kd.kind not in KINDS else []
-        wrong += ["temperature"] if kd.temperature <= 0 else []
-    wrong += ["batch"] if recipe.batch < 1 or recipe.shares(1)[0] < 1 else []
-    if wrong:
-        value = getattr(recipe, wrong[0], None) if hasattr(recipe, wrong[0]) else getattr(kd, wrong[0])
+        from_0 = ("weight", "label_weight", "feature_weight", "views")
+        wrong += [(kd, name) for name in from_0 if not 0 <= getattr(kd, name) < inf]
+        wrong += [(kd, "kind")] if kd.kind not in KINDS else []
+        wrong += [(kd, "temperature")] if not 0 < kd.temperature < inf else []
+    wrong += [(recipe, "batch")] if recipe.batch < 1 or recipe.shares(1)[0] < 1 else []
+    for owner, name in wrong:
         raise UsageError(
-            f"The recipe's {wrong[0]} is {value!r}, which is out of range.",
-            f"Shares lie in 0..1, weights at 0 or above; known are {', '.join((*OPTIMIZERS, *KINDS))}.",
+            f"The recipe's {name} is {getattr(owner, name)!r}, which is out of range.",
+            f"Shares lie in 0..1, weights at 0 or above, factors at 1 or above, sizes up to {SOURCE_PX} px; each plane "
+            f"stands once; known are {', '.join((*OPTIMIZERS, *KINDS))}.",
         )
     return recipe
+
+
+def _are_planes(labels: Sequence[str]) -> bool:
+    return 0 < len(labels) == len(set(labels)) and NOT_STANDARD not in labels
+
+
+def _wrong_ranges(augmentation: Augmentation) -> list[tuple[Any, str]]:
+    wrong = [name for name in ("aspect", "gamma", "tgc") if not 1 <= getattr(augmentation, name) < inf]
+    wrong += [name for name in ("text", "erase") if not 0 <= getattr(augmentation, name) <= 1]
+    wrong += [name for name in ("rotation_deg", "speckle") if not 0 <= getattr(augmentation, name) < inf]
+    area = augmentation.area
+    wrong += ["area"] if len(area) != 2 or not 0 < area[0] <= area[1] < inf else []
+    return [(augmentation, name) for name in wrong]
 
 
 def _checked(
@@ -113,7 +133,7 @@ def labels_from_file(path: Path) -> tuple[str, ...]:
         names = tuple(line.strip() for line in path.read_text("utf-8").splitlines() if line.strip())
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}.", "Give a UTF-8 file, one plane a line.") from error
-    if not names or len(set(names)) != len(names) or NOT_STANDARD in names:
+    if not _are_planes(names):
         raise UsageError(
             f"{path} is empty, names a plane twice or names {NOT_STANDARD}.", "Give each plane once, one a line."
         )

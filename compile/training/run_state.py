@@ -6,7 +6,8 @@ Random numbers need no place in it: every step draws from generators of (seed, e
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,12 +52,12 @@ class RunState:
     average: nn.Module
     optimizer: torch.optim.Optimizer
 
-    def save(self, folder: Path, digest: str, position: Position) -> None:
+    def save(self, folder: Path, made_from: Mapping[str, str], position: Position) -> None:
         """Write the file.
 
         Args:
             folder: its place.
-            digest: of the recipe and the data.
+            made_from: "recipe" and "images" -> their digests.
             position: the step that comes next.
 
         Raises:
@@ -70,34 +71,45 @@ class RunState:
             "step": position.step,
             "seconds": position.seconds,
             "sums": dict(position.sums),
-            "recipe": digest,
+            **made_from,
         }
         stream = io.BytesIO()
         torch.save(content, stream)
         write_atomic(folder / FILE, stream.getvalue())
 
-    def restore(self, folder: Path, digest: str) -> Position:
+    def restore(self, folder: Path, made_from: Mapping[str, str]) -> Position:
         """Go on where a run stopped; the beginning where there was none.
 
+        Args:
+            folder: of the file.
+            made_from: as in `save`; an older file does not say its images, and is believed.
+
         Raises:
-            CheckpointError: a run of another recipe, or a damaged file.
+            CheckpointError: a run of another recipe or on other images, or a damaged file.
         """
         path = folder / FILE
         if not path.exists():
             return Position()
-        try:
+        with _reading(path):
             content = torch.load(path, map_location="cpu", weights_only=True)
-            known = content["recipe"]
-        except Exception as error:  # a damaged file raises nearly anything
-            raise CheckpointError(
-                f"{path} cannot be read: {str(error).splitlines()[0]}.", "Remove the folder to start anew."
-            ) from error
-        if known != digest:
-            raise CheckpointError(
-                f"{folder} holds a run of another recipe.",
-                "Choose another --work folder, or remove this one to start anew.",
-            )
-        self.learner.load_state_dict(content["learner"])
-        self.average.load_state_dict(content["average"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        return Position(content["epoch"], content["step"], content["seconds"], content["sums"])
+            known = {"recipe": content["recipe"], "images": content.get("images", made_from["images"])}
+        for name, told in (("recipe", "of another recipe"), ("images", "on other images")):
+            if known[name] != made_from[name]:
+                raise CheckpointError(
+                    f"{folder} holds a run {told}.",
+                    "Choose another --work folder, or remove this one to start anew.",
+                )
+        with _reading(path):
+            self.learner.load_state_dict(content["learner"])
+            self.average.load_state_dict(content["average"])
+            self.optimizer.load_state_dict(content["optimizer"])
+            return Position(content["epoch"], content["step"], content["seconds"], content["sums"])
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # a damaged file raises nearly anything
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise CheckpointError(f"{path} cannot be read: {reason}.", "Remove the folder to start anew.") from error

@@ -62,7 +62,7 @@ def student_from_dataset(
     Raises:
         LabelsError: a label has no training image, or no held-out image has a label of the recipe.
         UsageError: the recipe's model is unknown, or its loss does not fit the teachers.
-        CheckpointError: the folder holds a run of another recipe, or `initial` another network.
+        CheckpointError: the folder holds a run of another recipe or other images, or `initial` another network.
         DeviceError: the package with the initial weights is not installed.
     """
     workers = workers or Workers()

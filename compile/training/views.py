@@ -143,5 +143,5 @@ def _save(path: Path, values: NDArray[Any]) -> None:
 def _opened(path: Path) -> NDArray[Any]:
     try:
         return np.asanyarray(np.load(path, mmap_mode="r"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise CheckpointError(f"{path} is damaged: {error}.", f"Remove the folder {path.parent}.") from error

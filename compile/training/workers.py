@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from edge.errors import UsageError
+
+PATIENCE = timedelta(hours=24)  # the others wait while one makes kept views; torch gives up after 10 or 30 minutes
 
 
 def _device() -> torch.device:
@@ -76,7 +79,7 @@ def workers_from_environment(environment: Mapping[str, str]) -> Iterator[Workers
     device = torch.device("cuda", local) if has_gpu else torch.device("cpu")
     if has_gpu:
         torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if has_gpu else "gloo", rank=rank, world_size=count)
+    distributed.init_process_group("nccl" if has_gpu else "gloo", rank=rank, world_size=count, timeout=PATIENCE)
     try:
         yield Workers(rank, count, device)
     finally:

@@ -94,6 +94,13 @@ def test_images_without_a_patient_count_as_patients_of_their_own(mixed: Dataset)
     assert mixed.where(dataset="d1").patients == 2
 
 
+def test_one_pseudonym_in_two_sets_is_two_patients() -> None:
+    samples = tuple(Sample(f"{name}.png", "femur", patient="P1", dataset=name) for name in ("mine", "mine2", "mine"))
+    assert Dataset(Path(), samples).patients == 2
+    assert [sample.person for sample in samples] == ["mine P1", "mine2 P1", "mine P1"]
+    assert Sample("x.png", "femur", dataset="mine").person == ""
+
+
 def test_digest_notices_every_pixel_label_and_split(tmp_path: Path) -> None:
     text = "file,label,split\na.png,femur,test\nb.png,femur,test\n"
     path = table(tmp_path, text)

@@ -12,6 +12,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from calibration.dataset import Dataset, dataset_from_csv
+from calibration.formats import load_dataset
+from calibration.phantom.marking import is_synthetic
 from calibration.phantom.phantom_set import phantom_set_from_settings
 from calibration.phantom.plan import PhantomSettings, plan_from_settings, split_from_text
 from calibration.phantom.planes import NOT_STANDARD, plane_names
@@ -57,6 +59,17 @@ def test_every_file_says_in_its_own_text_that_it_is_synthetic(folder: Path, data
         with Image.open(folder / sample.file) as image:
             assert image.mode == "L" and image.text["Title"] == "SYNTHETIC PHANTOM"
             assert "no patient" in image.text["Description"]
+
+
+def test_phantoms_without_their_table_are_known_by_their_files(folder: Path, tmp_path: Path) -> None:
+    found = load_dataset(folder / "images")
+    assert {sample.dataset for sample in found.samples} == {"phantom"} and is_synthetic(found.samples)
+    row = found.samples[0]
+    table = tmp_path / "labels.csv"
+    (tmp_path / "mine.png").write_bytes((folder / "images" / row.file).read_bytes())
+    Image.new("L", (64, 48)).save(tmp_path / "real.png")
+    table.write_text("file,label\nmine.png,femur\nreal.png,femur\n")
+    assert [sample.dataset for sample in load_dataset(table).samples] == ["phantom", ""]
 
 
 def test_the_documents_say_what_the_set_is(folder: Path) -> None:

@@ -21,6 +21,7 @@ from calibration.reports.page import Chapter, Section, page_from_chapters, pictu
 from calibration.reports.page_sections import credit_from_evaluation, sections_from_evaluation
 from calibration.reports.page_summary import limits_from_evaluation
 from calibration.reports.report import document_from_evaluations, page_from_evaluations, save_report
+from calibration.reports.tables import score_table
 from edge.errors import MachineError
 from edge.manifest import RESEARCH_USE
 from tests.calibration.evaluations import Shown, evaluation_from_shown, sure
@@ -193,6 +194,15 @@ def test_a_model_trained_on_phantoms_is_watermarked(evaluation: Evaluation) -> N
     assert document_from_evaluations([marked], [])["watermark"] == "SYNTHETIC"
     page = page_from_chapters("title", RESEARCH_USE, "SYNTHETIC", [], [Chapter("one", (Section("a", ""),))])
     assert page.count('<p class="watermark">SYNTHETIC</p>') == 2
+
+
+def test_figures_on_phantoms_are_marked_whoever_was_trained_on_what(tmp_path: Path) -> None:
+    real = pictured(tmp_path, sure("femur", 1, 0.9, patient="p"))
+    samples = tuple(replace(sample, dataset="phantom") for sample in real.dataset.samples)
+    phantoms = replace(real, dataset=replace(real.dataset, samples=samples))
+    assert saved(tmp_path / "report", phantoms).page.count('<p class="watermark">SYNTHETIC PHANTOM images') == 2
+    assert 'class="watermark"' not in saved(tmp_path / "real", real).page
+    assert "SYNTHETIC PHANTOM images" in str(score_table(phantoms).title)
 
 
 def test_several_models_are_folded_below_one_table(tmp_path: Path) -> None:

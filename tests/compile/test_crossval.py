@@ -188,6 +188,15 @@ def test_a_cohort_of_the_same_patients_is_none(run: Run, tmp_path: Path) -> None
     check_told(run(table, tmp_path / "out", "--cohort", f"same={table}"), 3, "were trained on")
 
 
+def test_a_cohort_that_teachers_show_in_training_is_none(run: Run, tmp_path: Path) -> None:
+    table, other = table_of(tmp_path / "data", "fpdb", 12), table_of(tmp_path / "other", "elsewhere", 4)
+    learning = ("--teacher", tmp_path / "t.safetensors", "--unlabelled", other)
+    sets = other.read_text("utf-8")
+    check_told(run(table, tmp_path / "out", *learning, "--cohort", f"tested={other}"), 3, "t.safetensors is not a file")
+    other.write_text(sets.replace(",test,", ",train,"))
+    check_told(run(table, tmp_path / "out", *learning, "--cohort", f"same={other}"), 3, "were trained on")
+
+
 BAD = {
     "way": (["--by", "operator"], "no folds by", 2),
     "folds": (["--folds-only", "1,3"], "names no folds", 2),

@@ -109,6 +109,7 @@ def test_the_command_probes_sononet_and_leaves_the_test_patients_out(
     assert json.loads((tmp_path / "out" / "probe.json").read_text()) == document
     assert (document["dimensions"], document["train"]["n"], document["n"]) == (128, 12, 6)
     assert (document["train"]["patients"], document["test"]["patients"], document["warnings"]) == (6, 3, [])
+    assert document["synthetic"] is False
     assert document["cohorts"]["abroad"]["n"] == 2 and len(document["few"]["macro_f1"]) == 2
     told = edge("probe", f"sononet16:{weights}", "--data", table, "-o", tmp_path / "out", *more)
     assert told.code == 0 and "macro-F1 on abroad" in told.out
@@ -135,8 +136,8 @@ app(sys.argv[1:])
 """
 
 
-def test_a_bundle_is_probed_without_torch(stripes_made: Made, tmp_path: Path) -> None:
-    table = table_of(tmp_path / "data", "fpdb", 9)
+def test_a_bundle_is_probed_without_torch_and_figures_of_phantoms_say_so(stripes_made: Made, tmp_path: Path) -> None:
+    table = table_of(tmp_path / "data", "phantom", 9)
     arguments = ("probe", stripes_made.bundle, "--data", table, "-o", tmp_path / "out", "--json")
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_TORCH, *map(str, arguments)],
@@ -148,6 +149,7 @@ def test_a_bundle_is_probed_without_torch(stripes_made: Made, tmp_path: Path) ->
     )
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
+    assert document["synthetic"] is True
     assert document["labels"] == list(PLANES) and "trained by this program" in document["warnings"][0]
 
 

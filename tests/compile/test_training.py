@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
@@ -152,6 +153,15 @@ def test_an_epoch_that_was_repeated_counts_as_it_ran_last(tmp_path: Path) -> Non
     assert read_records(tmp_path) == [{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 1.0}]
 
 
+@pytest.mark.parametrize("torn", ['{"epoch": 2, "lo', '{"epoch": 2, "loss": 2.0}'])
+def test_a_line_that_a_full_disk_tore_does_not_take_others_with_it(tmp_path: Path, torn: str) -> None:
+    write_record(tmp_path, {"epoch": 1, "loss": 3.0})
+    with (tmp_path / "log.jsonl").open("a") as log:
+        log.write(torn)
+    write_record(tmp_path, {"epoch": 2, "loss": 1.0})
+    assert read_records(tmp_path) == [{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 1.0}]
+
+
 def test_tensorboard_gets_the_log_s_numbers(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="tensorboard is not installed")
     write_record(tmp_path, {"epoch": 7, "loss": 0.25})
@@ -177,6 +187,34 @@ def test_a_damaged_checkpoint_is_bad_input(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"no checkpoint")
     with pytest.raises(CheckpointError, match="cannot be read"):
         run(tmp_path)
+
+
+def test_a_run_on_other_images_is_not_gone_on_with(tmp_path: Path) -> None:
+    run(tmp_path, short())
+    images = images_of()
+    others = (replace(images, targets=images.targets.flip(0)), replace(images, squares=images.squares.flip(0)))
+    for other in others:
+        with pytest.raises(CheckpointError, match="a run on other images"):
+            trained(fresh(), other, held_out_of(), short(), tmp_path, silent)
+
+
+def test_an_older_checkpoint_that_does_not_say_its_images_is_gone_on_with(
+    whole: dict[str, Tensor], tmp_path: Path
+) -> None:
+    stopped(tmp_path, 0.5)
+    content = torch.load(tmp_path / FILE, weights_only=True)
+    del content["images"]
+    torch.save(content, tmp_path / FILE)
+    assert are_equal(gone_on(tmp_path), whole)
+
+
+def test_a_checkpoint_with_other_tensors_is_bad_input(tmp_path: Path) -> None:
+    run(tmp_path, short())
+    content = torch.load(tmp_path / FILE, weights_only=True)
+    content["learner"].popitem()
+    torch.save(content, tmp_path / FILE)
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        run(tmp_path, short())
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
@@ -231,6 +269,14 @@ def free_port() -> int:
 def test_more_processes_than_images_a_step_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be shared by 6"):
         trained(fresh(), images_of(), held_out_of(), RECIPE, tmp_path, silent, workers=Workers(0, 6))
+
+
+def test_processes_wait_for_hours_where_one_makes_views(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", str(free_port()))
+    with workers_from_environment({"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0"}) as workers:
+        group = torch.distributed.group.WORLD
+        assert group is not None and group._get_backend(workers.device).options._timeout >= timedelta(hours=12)
 
 
 def test_half_of_torchrun_is_a_usage_error() -> None:

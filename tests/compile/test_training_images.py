@@ -169,6 +169,8 @@ def test_teachers_also_see_training_images_of_other_labels_but_no_held_out_one(
 def test_planes_that_a_mirror_changes_are_marked(data: tuple[Dataset, Dataset]) -> None:
     images = training_images_from_dataset(*data, replace(RECIPE, unflipped=("femur",)), silent)
     assert images.may_flip[:6].tolist() == [True, False, True] * 2 and bool(images.may_flip[6:].all())
+    shown = training_images_from_dataset(*data, replace(WITH_TEACHERS, unflipped=("spine",)), silent)
+    assert shown.unlabelled == 1 and shown.may_flip.tolist() == [True] * 6 + [False] + [True] * NEGATIVES
 
 
 def test_equal_names_in_other_folders_of_one_set_are_other_images(tmp_path: Path) -> None:

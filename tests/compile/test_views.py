@@ -89,9 +89,10 @@ def test_other_augmentation_makes_other_crops(tmp_path: Path, teacher: Teacher) 
     assert len({path.parent for path in tmp_path.rglob("*.npy")}) == 4
 
 
-def test_a_damaged_file_is_named(tmp_path: Path, teacher: Teacher) -> None:
+@pytest.mark.parametrize("left", [b"\x93NUMPY", b""])
+def test_a_damaged_file_is_named(tmp_path: Path, teacher: Teacher, left: bytes) -> None:
     made(tmp_path, teacher)
-    next(tmp_path.rglob("crops-0.npy")).write_bytes(b"\x93NUMPY")
+    next(tmp_path.rglob("crops-0.npy")).write_bytes(left)
     with pytest.raises(CheckpointError, match="damaged"):
         made(tmp_path, teacher)
 

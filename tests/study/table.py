@@ -33,7 +33,7 @@ started by `make study`. One row a model and a way of training it. Images: the s
 planes of {patients} patients, a part of FETAL_PLANES_DB's official test split. **Not comparable with published figures
 of the full set.** Nothing was chosen by these images. Intervals: 95 %, bootstrap by patient, seed 0. Time: INT8, one
 thread, all files in one run on one machine, as a ratio to `edge_n-ships`. "+ teachers" is distilled from {teachers};
-everything else but the teachers starts from fresh weights.
+everything else but the teachers starts from fresh weights. {done} of {planned} trainings are done.
 
 """
 PAIRS = (
@@ -150,7 +150,10 @@ def page(
     teachers = sorted({teacher for row in rows for teacher in row["teachers"]})
     patients = len(set(evaluation.plane_patients))
     told = ", ".join(f"`{teacher}`" for teacher in teachers)
-    text = HEAD.format(n=evaluation.scores.n, patients=patients, teachers=told or "teachers")
+    done, planned = len(rows) + len(crossvals), sum(1 for _ in trainings())
+    text = HEAD.format(
+        n=evaluation.scores.n, patients=patients, teachers=told or "teachers", done=done, planned=planned
+    )
     text += f"|{COLUMNS}|\n{'|---' * (COLUMNS.count('|') + 1)}|\n"
     unit = next((row["p50_ms"] for row in rows if row["row"] == "edge_n-ships"), rows[0]["p50_ms"])
     for name in dict.fromkeys(row["row"] for row in rows):

@@ -150,6 +150,7 @@ def _run(
     from compile.training.crossval.cohort import cohort_from_text
     from compile.training.crossval.folds import digest_from_folds, folds_by_machine, folds_by_patient, grouped_dataset
     from compile.training.crossval.folds_training import load_record, open_folder
+    from compile.training.images import trainable
 
     dataset = grouped_dataset(load_dataset(data), only, progress)
     recipe, told = (asked.recipe, []) if labels else _present(asked.recipe, dataset)
@@ -157,7 +158,8 @@ def _run(
         folds = folds_by_machine(dataset, recipe.labels, recipe.rejects)
     else:
         folds = folds_by_patient(dataset, recipe.labels, recipe.rejects, way[1])
-    others = dict(cohort_from_text(text, dataset, (*recipe.labels, *recipe.rejects)) for text in cohorts)
+    learned = [dataset, *map(trainable, asked.unlabelled)]
+    others = dict(cohort_from_text(text, learned, (*recipe.labels, *recipe.rejects)) for text in cohorts)
     if workers.writes:
         open_folder(output, folds)
     workers.wait()

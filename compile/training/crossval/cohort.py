@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +11,12 @@ from calibration.samples_set import gate_dataset
 from edge.errors import LabelsError, UsageError
 
 
-def cohort_from_text(text: str, trained_on: Dataset, labels: Collection[str]) -> tuple[str, Dataset]:
+def cohort_from_text(text: str, trained_on: Sequence[Dataset], labels: Collection[str]) -> tuple[str, Dataset]:
     """Read what the command line names.
 
     Args:
         text: NAME=LABELS.csv; of a table with splits test, else val, as `edge evaluate` takes them.
-        trained_on: images that no image of the cohort may be among, and no patient.
+        trained_on: sets that no image of the cohort may be among, and no patient.
         labels: to be kept, planes and rejects.
 
     Returns:
@@ -32,7 +32,9 @@ def cohort_from_text(text: str, trained_on: Dataset, labels: Collection[str]) ->
     cohort = gate_dataset(Path(path)).where(labels=labels)
     if not cohort.samples:
         raise LabelsError(f"The cohort {name} has no image of {', '.join(labels)}.", "Give images with these labels.")
-    left = without_known(cohort, trained_on)
+    left = cohort
+    for known_set in trained_on:
+        left = without_known(left, known_set)
     if len(left.samples) < len(cohort.samples):
         known = len(cohort.samples) - len(left.samples)
         raise LabelsError(

@@ -127,7 +127,13 @@ def folds_by_machine(
             f"{dataset.root} names {len(tested)} machines on images with a label: two are needed.",
             "Fill the column `machine`.",
         )
-    return _folds(dataset, dict(sorted(tested.items())), labels, rejects, seed)
+    return tuple(map(_without_machine, _folds(dataset, dict(sorted(tested.items())), labels, rejects, seed)))
+
+
+def _without_machine(fold: Fold) -> Fold:
+    """The same; what the tested machine shows of other labels is shown to nobody either."""
+    samples = tuple(s for s in fold.dataset.samples if (s.split, s.machine) != (TRAIN, fold.name))
+    return replace(fold, dataset=replace(fold.dataset, samples=samples))
 
 
 def digest_from_folds(folds: Sequence[Fold]) -> str:

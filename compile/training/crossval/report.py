@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from calibration.dataset import Dataset, Sample
+from calibration.phantom.marking import is_synthetic
 from compile.training.crossval.answers import Answers, kept_answers
 from compile.training.crossval.folds import TEST, Fold
 from compile.training.crossval.folds_training import WEIGHTS, FoldRecord, fold_folder
@@ -146,6 +147,7 @@ def document_from_cohort(
     return {
         "images": len(cohort.samples),
         "images_sha256": cohort.digest,
+        "synthetic": is_synthetic(cohort.samples),
         "macro_f1_mean": float(np.mean(scores)) if scores else None,
         "macro_f1_range": [min(scores), max(scores)] if scores else None,
         "folds": parts,

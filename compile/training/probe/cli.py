@@ -123,6 +123,7 @@ def _probed(
     threads: int,
     progress: Progress,
 ) -> dict[str, Any]:
+    from calibration.phantom.marking import is_synthetic
     from compile.training.crossval.cohort import cohort_from_text
     from compile.training.probe.encoder import kept_features
     from compile.training.probe.regression import Encoded, few_shot, probe_from_vectors, scores_from_probe
@@ -132,9 +133,9 @@ def _probed(
 
         vectors = kept_features(folder, encoder, dataset, user_keyring(), threads, progress)
         truth = np.array([planes.index(sample.label) for sample in dataset.samples], np.int64)
-        return Encoded(vectors, truth, tuple(f"{s.dataset} {s.patient}" if s.patient else "" for s in dataset.samples))
+        return Encoded(vectors, truth, tuple(sample.person for sample in dataset.samples))
 
-    others = dict(cohort_from_text(text, train, planes) for text in cohorts)
+    others = dict(cohort_from_text(text, [train], planes) for text in cohorts)
     fitting, tested = encoded(train), encoded(test)
     progress("fitting", 0.0)
     fitted, scores = probe_from_vectors(fitting, len(planes), few[2])
@@ -152,6 +153,7 @@ def _probed(
         "few": few_shot(fitting, tested, planes, *few) if few[0] else None,
         "cohorts": {name: scores_from_probe(fitted, encoded(other), planes) for name, other in others.items()},
         "warnings": [ours] if encoder.is_ours else [],
+        "synthetic": is_synthetic((*train.samples, *test.samples)),
         "notice": asdict(RESEARCH_USE),
     }
 
@@ -160,10 +162,11 @@ def _show(document: dict[str, Any], as_json: bool) -> None:
     if as_json:
         show_json(document)
     else:
+        patients = document["test"]["patients"]
         low, high = document["intervals"]["macro_f1"]
         pairs = [
             ("encoder", f"{document['encoder']}, {document['dimensions']} features, C {document['C']:g}"),
-            ("test images", f"{document['n']} of {document['test']['patients']} patients"),
+            (f"{'synthetic ' * document['synthetic']}test images", f"{document['n']} of {patients} patients"),
             ("macro-F1", f"{document['macro_f1']:.3f} [{low:.3f}, {high:.3f}] (95 %, by patient)"),
             ("accuracy", f"{document['accuracy']:.3f}"),
         ]
