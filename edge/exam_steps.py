@@ -103,8 +103,15 @@ def _placed(record: PlaneRecord, capture: Capture) -> PlaneRecord | None:
         return None
     if record.reason is not None:
         strong = not capture.low_quality and (capture.source != BY_MACHINE or capture.confidence == HIGH)
-        return replace(record, offer=capture) if strong and is_replaced(record.offer, capture) else None
-    return replace(record, capture=capture) if is_replaced(record.capture, capture) else None
+        is_better = strong and is_replaced(record.offer, capture)
+        return replace(record, offer=_newer(record.offer, capture)) if is_better else None
+    is_better = is_replaced(record.capture, capture)
+    return replace(record, capture=_newer(record.capture, capture)) if is_better else None
+
+
+def _newer(old: Capture | None, new: Capture) -> Capture:
+    """The new capture, or the old one where only the wall clock tells them apart: that is nothing new."""
+    return old if old is not None and replace(new, wall=old.wall) == old else new
 
 
 def _confirmed(exam: Exam, event: Confirmed, at_s: float) -> Exam:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -108,6 +109,13 @@ def test_the_wall_clock_decides_nothing(history: list[Event], walls: list[str]) 
     assert checklist_from_exam(exam_from_events([opened(), *jumped]), 50.0) == checklist_from_exam(
         exam_from_events([opened(), *history]), 50.0
     )
+
+
+@pytest.mark.parametrize("before", [(), (NotObtainable("exam-1", 0.0, WALL, "x", "thorax", 1, "position"),)])
+def test_a_frame_kept_twice_says_nothing_new_whatever_the_wall_clock(before: tuple[Event, ...]) -> None:
+    kept = Captured("exam-1", 0.0, WALL, "x", "thorax", capture(source="freeze"))
+    state = exam_from_events([opened(), *before, kept])
+    assert state_after(state, replace(kept, at_s=1.0, capture=replace(kept.capture, wall="later"))) == state
 
 
 steps = st.tuples(
