@@ -15,6 +15,7 @@ from typing import Any
 
 from calibration.benchmark import timings_from_files
 from calibration.comparison import comparison_from_evaluations
+from calibration.dataset import Dataset
 from calibration.evaluate import Evaluation, evaluation_from_session
 from calibration.samples_set import gate_dataset
 from edge.commands.terminal import user_keyring
@@ -57,7 +58,10 @@ def main() -> None:
     found = [t for t in trainings() if (arguments.work / f"{t.name}.json").is_file()]
     records = {t.name: json.loads((arguments.work / f"{t.name}.json").read_text("utf-8")) for t in found}
     made, folded = ([t.name for t in found if bool(t.by) is by_folds] for by_folds in (False, True))
-    evaluations = {name: {p: evaluated(arguments.work / f"{name}-{p}.edge") for p in ("int8", "fp32")} for name in made}
+    images = gate_dataset(None)
+    evaluations = {
+        name: {p: evaluated(arguments.work / f"{name}-{p}.edge", images) for p in ("int8", "fp32")} for name in made
+    }
     times = {timing.file: timing.p50_ms for timing in timed([arguments.work / f"{name}-int8.edge" for name in made])}
     rows = [row_of(name, records[name], evaluations[name], times[f"{name}-int8.edge"]) for name in made]
     pairs = [pair for ours in OURS for pair in pairs_of(ours, records, evaluations)]
@@ -69,9 +73,8 @@ def main() -> None:
         write_atomic(arguments.output / "study.md", page(rows, pairs, crossvals, any_of).encode())
 
 
-def evaluated(bundle: Path) -> Evaluation:
-    """A bundle's answers to the shipped test split."""
-    dataset = gate_dataset(None)
+def evaluated(bundle: Path, dataset: Dataset) -> Evaluation:
+    """A bundle's answers to a data set."""
     with open_session(bundle, threads=2, keyring=user_keyring()) as session:
         protocol = session.manifest.protocol.id
         refused = load_protocol(protocol).refused if protocol else ()

@@ -9,22 +9,20 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.dataset import Dataset
-from calibration.evaluate import Evaluation, evaluation_from_session
+from calibration.evaluate import Evaluation
 from calibration.metrics import interval_by_patient, macro_f1
 from calibration.samples_set import checked_dataset, split_dataset
-from edge.commands.terminal import user_keyring
 from edge.files import write_atomic
-from edge.protocol import load_protocol
-from edge.session import open_session
 from tests.study.rows import trainings
+from tests.study.table import evaluated
 
 Probabilities = NDArray[np.float64]
 EXPONENTS = (0.35, 0.7, 1.0)  # of the planes' frequencies; training draws planes as if it were 0.3 of them
@@ -50,14 +48,6 @@ def main() -> None:
         document[split] = figures_from_evaluations(found, teachers, frequencies)
     write_atomic(arguments.output / "evidence" / "study_tried.json", (json.dumps(document, indent=1) + "\n").encode())
     print(json.dumps(document, indent=1))
-
-
-def evaluated(bundle: Path, dataset: Dataset) -> Evaluation:
-    """A bundle's answers."""
-    with open_session(bundle, threads=2, keyring=user_keyring()) as session:
-        protocol = session.manifest.protocol.id
-        refused = load_protocol(protocol).refused if protocol else ()
-        return evaluation_from_session(session, dataset, refused, False, lambda *_: None)
 
 
 def figures_from_evaluations(
@@ -89,7 +79,7 @@ def mean_of(single: Mapping[str, Probabilities], names: Sequence[str]) -> Probab
 def figure(truth: NDArray[np.int64], probabilities: Probabilities, patients: Sequence[str]) -> dict[str, Any]:
     """One way's figures."""
     answers = np.asarray(probabilities.argmax(1), np.int64)
-    low, high = interval_by_patient(scorer(truth, answers), patients)
+    low, high = interval_by_patient(partial(macro_f1, truth, answers), patients)
     right = probabilities[np.arange(len(truth)), truth] / probabilities.sum(1)
     return {
         "macro_f1": round(macro_f1(truth, answers), 4),
@@ -97,11 +87,6 @@ def figure(truth: NDArray[np.int64], probabilities: Probabilities, patients: Seq
         "nll": round(float(-np.log(np.maximum(right, SMALLEST)).mean()), 4),
         "n": len(truth),
     }
-
-
-def scorer(truth: NDArray[np.int64], answers: NDArray[np.int64]) -> Callable[[NDArray[np.float64]], float]:
-    """Macro-F1 of weighted images."""
-    return lambda weights: macro_f1(truth, answers, weights)
 
 
 if __name__ == "__main__":
