@@ -110,6 +110,7 @@ def _exported(path: Path, output: Path, job: Job) -> Artifact:
     from compile.export import onnx_from_student
     from compile.macs import macs_from_model
     from compile.model.checkpoint import teacher_from_checkpoint
+    from compile.model.zoo import check_size
 
     # A head is only replaced on request: by a labels file of another length.
     model, info = teacher_from_checkpoint(path, classes=len(job.labels) or None)
@@ -125,6 +126,7 @@ def _exported(path: Path, output: Path, job: Job) -> Artifact:
         )
     if job.preprocess is not None and info.spec is None:
         spec = replace(spec, preprocess=replace(job.preprocess, channels=info.in_channels))
+    check_size(model, spec.preprocess.channels, spec.preprocess.size_px)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     spec = replace(spec, parameters=parameters, macs=macs_from_model(model, spec.preprocess))
     return onnx_from_student(model, spec, output, info.sha256)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 
+import torch
 from torch import nn
 
 from compile.model.comparators import TIMM_NAMES, Comparator
@@ -55,3 +56,27 @@ def model_from_name(name: str, classes: int, in_channels: int = 1, drop_path: fl
         return student_from_name(name, classes, in_channels, drop_path or 0.0)
     nearest = difflib.get_close_matches(name, model_names(), n=3, cutoff=0.4) or model_names()
     raise UsageError(f"No model is called {name!r}.", f"Did you mean {', '.join(nearest)}?")
+
+
+def check_size(model: nn.Module, channels: int, size_px: int) -> None:
+    """Let a network answer one black image, before hours are spent on a size that it does not take.
+
+    Args:
+        model: as `model_from_name` builds it; left in the mode it is in.
+        channels: of the image.
+        size_px: side of the image.
+
+    Raises:
+        UsageError: the network does not take that size.
+    """
+    training = model.training
+    try:
+        with torch.inference_mode():
+            model.eval()(torch.zeros(1, channels, size_px, size_px))
+    except (AssertionError, RuntimeError, ValueError) as error:  # timm asserts, torch raises
+        cause = str(error).partition("\n")[0].rstrip(".")
+        raise UsageError(
+            f"The network does not take images of {size_px} px: {cause}.", "Give a multiple of 32, 64 px or more."
+        ) from error
+    finally:
+        model.train(training)

@@ -15,7 +15,7 @@ from calibration.phantom.marking import is_synthetic
 from compile.model.checkpoint import save_student
 from compile.model.initial import initial_from_text
 from compile.model.spec import ModelSpec
-from compile.model.zoo import model_from_name
+from compile.model.zoo import check_size, model_from_name
 from compile.training.images import inputs_from_dataset, training_images_from_dataset
 from compile.training.loop import HeldOut, trained
 from compile.training.recipe import NOT_STANDARD, Recipe
@@ -57,11 +57,12 @@ def student_from_dataset(
         kept: folder of the views, where the recipe has some; None for one in `folder`.
 
     Returns:
-        The weights; made from the data, the recipe and the teachers.
+        The weights; made from the data, the recipe, the teachers and the unlabelled images.
 
     Raises:
         LabelsError: a label has no training image, or no held-out image has a label of the recipe.
-        UsageError: the recipe's model is unknown, or its loss does not fit the teachers.
+        UsageError: the recipe's model is unknown or does not take a size of the schedule, or its loss does not fit the
+            teachers.
         CheckpointError: the folder holds a run of another recipe or other images, or `initial` another network.
         DeviceError: the package with the initial weights is not installed.
     """
@@ -77,6 +78,8 @@ def student_from_dataset(
         model.load_state_dict(start.state, strict=False)
         recipe = replace(recipe, initial=start.name)
         synthetic = synthetic or start.synthetic
+    for phase in recipe.phases:
+        check_size(model, preprocess.channels, phase.size_px)
     images = training_images_from_dataset(dataset, held_out, recipe, progress, unlabelled)
     if recipe.distillation is not None and recipe.distillation.views:
         if workers.writes:
@@ -92,6 +95,7 @@ def student_from_dataset(
     workers.wait()
     made_from = {"dataset": dataset.where(split="train").digest, "recipe": recipe.digest}
     made_from |= {f"teacher {number}": teacher.name for number, teacher in enumerate(teachers, 1)}
+    made_from |= {f"unlabelled {number}": more.digest for number, more in enumerate(unlabelled, 1)}
     return artifact_from_file(output, made_from)
 
 

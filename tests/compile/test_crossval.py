@@ -201,6 +201,7 @@ BAD = {
     "way": (["--by", "operator"], "no folds by", 2),
     "folds": (["--folds-only", "1,3"], "names no folds", 2),
     "cohort": (["--cohort", "labels.csv"], "has no name", 2),
+    "no teacher": (["--views", "2"], "there is no teacher", 2),
     "data set": (["--only-datasets", "hc18"], "hc18", 3),
 }
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from calibration.samples_set import checked_dataset
 from compile.model.checkpoint import save_student, teacher_from_checkpoint
 from compile.model.spec import ModelSpec
 from compile.model.students import Student, student_from_name
@@ -183,6 +184,8 @@ def test_the_command_distills_from_a_checkpoint_and_names_it(tmp_path: Path, edg
     assert done.code == 0, done.err
     _, info = teacher_from_checkpoint(teacher)
     assert done.document["made_from"]["teacher 1"] == f"edge_n {info.sha256}"
+    digest = checked_dataset(held.root / "labels.csv").digest
+    assert done.document["made_from"]["unlabelled 1"] == digest
     assert {"label", "dkd", "feature"} <= done.document["last_epoch"].keys()
     model, found = teacher_from_checkpoint(weights)
     assert isinstance(model, Student) and found.name == "edge_n_noscan"

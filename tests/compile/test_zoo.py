@@ -13,7 +13,7 @@ from compile.export import onnx_from_student
 from compile.model.checkpoint import save_student, teacher_from_checkpoint
 from compile.model.mspanet import MultiScale, PyramidAttention
 from compile.model.spec import ModelSpec
-from compile.model.zoo import model_from_name, model_names
+from compile.model.zoo import check_size, model_from_name, model_names
 from edge.errors import UsageError
 from edge.preprocess import Preprocess
 
@@ -56,6 +56,15 @@ def test_comparator_takes_another_size(name: str) -> None:
 def test_drop_path_reaches_the_blocks(name: str) -> None:
     model = model_from_name(name, classes=2, in_channels=1, drop_path=0.5)
     assert any(getattr(m, "rate", 0) == 0.5 or getattr(m, "drop_prob", 0) == 0.5 for m in model.modules())
+
+
+@pytest.mark.parametrize(("name", "size_px"), [("mspanet", 32), ("swin_tiny", 46), ("convnextv2_tiny", 16)])
+def test_a_size_that_a_network_does_not_take_is_told_before_it_is_trained(name: str, size_px: int) -> None:
+    model = model_from_name(name, classes=2)
+    with pytest.raises(UsageError, match=f"images of {size_px} px"):
+        check_size(model, 1, size_px)
+    check_size(model, 1, 64)
+    assert model.training
 
 
 def test_every_name_is_told() -> None:

@@ -118,8 +118,9 @@ def crossval(
 
     if by not in WAYS:
         raise UsageError(f"There are no folds by {by!r}.", f"Choose one of: {', '.join(WAYS)}.")
-    if unlabelled and not teacher:
-        raise UsageError("--unlabelled images are for teachers, and there is none.", "Give --teacher.")
+    asked_of_teachers = (unlabelled, views, views_folder, kd_weight, label_weight, feature_weight, temperature)
+    if not teacher and (kd != "kd" or any(asked_of_teachers)):
+        raise UsageError("An option of distillation is given, and there is no teacher.", "Give --teacher.")
     if threads is not None:
         torch.set_num_threads(threads)
     made = recipe_from_options(model, epochs, labels, recipe, batch, optimizer, lr, seed)
