@@ -14,7 +14,6 @@ from statistics import mean
 from typing import Any
 
 from calibration.benchmark import timings_from_files
-from calibration.comparison import comparison_from_evaluations
 from calibration.dataset import Dataset
 from calibration.evaluate import Evaluation, evaluation_from_session
 from calibration.samples_set import gate_dataset
@@ -22,11 +21,13 @@ from edge.commands.terminal import user_keyring
 from edge.files import write_atomic
 from edge.protocol import load_protocol
 from edge.session import open_session
+from tests.study.paired import SCAN, TEACHERS, gains, shipped_pairs
+from tests.study.picture import png_from_rows
 from tests.study.rows import trainings
 
 RUNS = 60
-LARGEST = 30e6  # parameters of a comparator that a student is measured against
-OURS = ("edge_n", "edge_s")
+UNIT = "edge_n-ships"  # whose time counts as 1
+PICTURE = "pictures/study.png"
 HEAD = """# The training study
 
 Written by `python -m tests.study.table` from `docs/evidence/study.json`; the trainings are `tests/study/study.toml`,
@@ -36,11 +37,19 @@ of the full set.** Nothing was chosen by these images. Intervals: 95 %, bootstra
 thread, all files in one run on one machine, as a ratio to `edge_n-ships`. "+ teachers" is distilled from {teachers};
 everything else but the teachers starts from fresh weights. {done} of {planned} trainings are done.
 
+![macro-F1 over time, a point a row]({picture})
+
 """
 PAIRS = (
     "\nWhat ships against others, paired on the same images; positive: ours is better.\n\n"
     "| ours | other | macro-F1 points | interval | McNemar p |\n|---|---|---|---|---|\n"
 )
+GAINS = (
+    "\nWhat one change gains at one schedule, mean over the seeds that both have. The intervals hold the choice of "
+    "patients, not that of seeds.\n\n"
+    "| change | row | against | seeds | macro-F1 points | interval |\n|---|---|---|---|---|---|\n"
+)
+CHANGES = {TEACHERS: "teachers", SCAN: "a scan"}
 FOLD_COLUMNS = "|row|tested|schedule|n|macro-F1|accepted|right of those|refused|\n|---|---|---|---|---|---|---|---|\n"
 CROSSVAL = {
     "patient": f"\n## 5-fold cross-validation by patient, float models, all folds pooled\n\n{FOLD_COLUMNS}",
@@ -64,13 +73,17 @@ def main() -> None:
     }
     times = {timing.file: timing.p50_ms for timing in timed([arguments.work / f"{name}-int8.edge" for name in made])}
     rows = [row_of(name, records[name], evaluations[name], times[f"{name}-int8.edge"]) for name in made]
-    pairs = [pair for ours in OURS for pair in pairs_of(ours, records, evaluations)]
+    int8 = {name: both["int8"] for name, both in evaluations.items()}
     crossvals = [{"name": name, **records[name]} for name in folded]
-    document = {"schema": 1, "rows": rows, "pairs": pairs, "crossval": crossvals}
+    document = {"schema": 1, "rows": rows, "pairs": shipped_pairs(int8), "gains": gains(int8), "crossval": crossvals}
     write_atomic(arguments.output / "evidence" / "study.json", (json.dumps(document, indent=1) + "\n").encode())
     if rows:
-        any_of = next(iter(evaluations.values()))["int8"]
-        write_atomic(arguments.output / "study.md", page(rows, pairs, crossvals, any_of).encode())
+        unit_ms = next((row["p50_ms"] for row in rows if row["row"] == UNIT), rows[0]["p50_ms"])
+        any_of = next(iter(int8.values()))
+        caption = f"{any_of.scores.n} test images of {patients_of(any_of)} patients; bars: 95 % by patient"
+        text = page(document, unit_ms, any_of)
+        write_atomic(arguments.output / "study.md", text.encode())
+        write_atomic(arguments.output / PICTURE, png_from_rows(rows, unit_ms, caption))
 
 
 def evaluated(bundle: Path, dataset: Dataset) -> Evaluation:
@@ -118,56 +131,47 @@ def figures_of(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def pairs_of(
-    model: str, records: Mapping[str, Any], evaluations: Mapping[str, Mapping[str, Evaluation]]
-) -> list[dict[str, Any]]:
-    """What ships against the plain student, its twin and the best comparator, on the same images."""
-    ours = f"{model}-ships-0"
-    if ours not in evaluations:
-        return []
-    plain = [name for name, record in records.items() if not record["teachers"] and "-pre" not in name]
-    small = [n for n in plain if evaluations[n]["int8"].manifest.model.parameters <= LARGEST and is_comparator(n)]
-    best = max(small, key=lambda n: evaluations[n]["int8"].scores.macro_f1, default=None)
-    others = [best, f"{model}-0", f"{model}-kd-0", f"{model}_noscan-0"]
-    made = []
-    for other in [name for name in others if name in evaluations]:
-        found = comparison_from_evaluations(evaluations[other]["int8"], evaluations[ours]["int8"])
-        interval = [round(end, 2) for end in found.f1_drop_interval]
-        made.append({"ours": ours, "other": other, "points": round(found.f1_drop, 2), "interval": interval})
-        made[-1]["mcnemar_p"] = found.mcnemar.p
-    return made
+def page(document: Mapping[str, Any], unit_ms: float, evaluation: Evaluation) -> str:
+    """The tables as Markdown.
 
-
-def is_comparator(name: str) -> bool:
-    """Whether a training is of somebody else's network, from fresh weights."""
-    return not name.startswith(("edge_", "vmamba", "sononet", "efficientnet_lite"))
-
-
-def page(
-    rows: Sequence[Mapping[str, Any]],
-    pairs: Sequence[Mapping[str, Any]],
-    crossvals: Sequence[Mapping[str, Any]],
-    evaluation: Evaluation,
-) -> str:
-    """The tables as Markdown."""
-    teachers = sorted({teacher for row in rows for teacher in row["teachers"]})
-    patients = len(set(evaluation.plane_patients))
-    told = ", ".join(f"`{teacher}`" for teacher in teachers)
-    done, planned = len(rows) + len(crossvals), sum(1 for _ in trainings())
-    text = HEAD.format(
-        n=evaluation.scores.n, patients=patients, teachers=told or "teachers", done=done, planned=planned
-    )
+    Args:
+        document: as it is written to study.json.
+        unit_ms: latency that counts as 1.
+        evaluation: any of them, for the images.
+    """
+    rows, crossvals = document["rows"], document["crossval"]
+    told = ", ".join(f"`{teacher}`" for teacher in sorted({teacher for row in rows for teacher in row["teachers"]}))
+    counts = {"n": evaluation.scores.n, "patients": patients_of(evaluation)}
+    counts |= {"done": len(rows) + len(crossvals), "planned": sum(1 for _ in trainings())}
+    text = HEAD.format(teachers=told or "teachers", picture=PICTURE, **counts)
     text += f"|{COLUMNS}|\n{'|---' * (COLUMNS.count('|') + 1)}|\n"
-    unit = next((row["p50_ms"] for row in rows if row["row"] == "edge_n-ships"), rows[0]["p50_ms"])
     for name in dict.fromkeys(row["row"] for row in rows):
-        text += line_of([row for row in rows if row["row"] == name], unit)
-    text += PAIRS if pairs else ""
-    for pair in pairs:
-        low, high = pair["interval"]
-        text += f"| {pair['ours']} | {pair['other']} | {pair['points']:+.1f} | [{low:+.1f}, {high:+.1f}] | "
-        text += f"{pair['mcnemar_p']:.3f} |\n"
+        text += line_of([row for row in rows if row["row"] == name], unit_ms)
+    text += PAIRS if document["pairs"] else ""
+    for pair in document["pairs"]:
+        text += f"| {pair['ours']} | {pair['other']} | {points_of(pair)} | {p_of(pair)} |\n"
+    text += GAINS if document["gains"] else ""
+    for pair in document["gains"]:
+        seeds = ", ".join(map(str, pair["seeds"]))
+        text += f"| {CHANGES[pair['change']]} | `{pair['row']}` | `{pair['other']}` | {seeds} | {points_of(pair)} |\n"
     folds = {by: folds_of(crossvals, by) for by in CROSSVAL}
     return text + "".join(CROSSVAL[by] + lines for by, lines in folds.items() if lines)
+
+
+def patients_of(evaluation: Evaluation) -> int:
+    """How many patients the plane images show."""
+    return len(set(evaluation.plane_patients))
+
+
+def points_of(pair: Mapping[str, Any]) -> str:
+    """Two cells: a difference in points and its interval."""
+    low, high = pair["interval"]
+    return f"{pair['points']:+.1f} | [{low:+.1f}, {high:+.1f}]"
+
+
+def p_of(pair: Mapping[str, Any]) -> str:
+    """A cell: McNemar's p."""
+    return f"{pair['mcnemar_p']:.3f}" if pair["mcnemar_p"] >= 0.001 else "< 0.001"
 
 
 def folds_of(crossvals: Sequence[Mapping[str, Any]], by: str) -> str:
