@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import LabelsError
 
 REQUIRED_COLUMNS = ("file", "label")
+BETWEEN = "\x1f"  # data set and pseudonym: no blank, or "mine" + "A 1" would be "mine A" + "1"
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Sample:
     @property
     def person(self) -> str:
         """The patient, told apart from another data set's of the same pseudonym; empty where unknown."""
-        return f"{self.dataset} {self.patient}" if self.patient else ""
+        return f"{self.dataset}{BETWEEN}{self.patient}" if self.patient else ""
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,7 @@ class Dataset:
     @property
     def patients(self) -> int:
         """Number of patients; an image without a pseudonym counts as a patient of its own, as in the intervals."""
-        people = [sample.person for sample in self.samples]
-        return len(set(filter(None, people))) + people.count("")
+        return number_of_people([sample.person for sample in self.samples])
 
     def path(self, sample: Sample) -> Path:
         """Where a sample's image lies."""
@@ -94,6 +94,11 @@ class Dataset:
             and (labels is None or s.label in labels)
         )
         return Dataset(self.root, tuple(kept))
+
+
+def number_of_people(people: Sequence[str]) -> int:
+    """How many patients these are, by `Sample.person` of each image; an empty name is a patient of its own."""
+    return len(set(filter(None, people))) + people.count("")
 
 
 def dataset_from_csv(path: Path) -> Dataset:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-DRAWS = 1000  # bootstrap draws: the ends of a 95 % interval move by less than 0.003 between seeds on 361 images
+DRAWS = (
+    1000  # bootstrap draws: the ends of macro-F1's 95 % interval move by up to 0.006 between ten seeds on 361 images
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Scores:
         n: images.
         confusion: (C,C) counts, rows the truth, columns the answer, classes in the order of `per_class`.
         top2: share of images whose class is among the two most probable.
-        auc: one against the rest; None where a class is missing or alone.
+        auc: one against the rest, mean over the classes that occur; None where there is only one.
     """
 
     n: int
@@ -112,7 +114,6 @@ def scores_from_probabilities(
             )
         )
     areas = [score.auc for score in per_class if score.auc is not None]
-    second = np.argsort(-probabilities, 1)[:, :2]
     return Scores(
         n=len(truth),
         accuracy=float(hits.sum() / total),
@@ -121,10 +122,24 @@ def scores_from_probabilities(
         specificity=float(np.mean([score.specificity for score in per_class])),
         precision=float(np.mean([score.precision for score in per_class])),
         auc=float(np.mean(areas)) if areas else None,
-        top2=float((second == truth[:, None]).any(1).mean()),
+        top2=float(is_among_two(truth, probabilities).mean()),
         per_class=tuple(per_class),
         confusion=tuple(tuple(int(v) for v in row) for row in confusion),
     )
+
+
+def is_among_two(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which images have their class among the two most probable; of equal ones the first, as the answer is chosen.
+
+    Args:
+        truth: (M,) class numbers.
+        probabilities: (M,C).
+
+    Returns:
+        (M,).
+    """
+    two = np.argsort(-probabilities, 1, kind="stable")[:, :2]  # other kinds may leave out the answer itself
+    return np.asarray((two == truth[:, None]).any(1))
 
 
 def _auc(is_class: NDArray[np.bool_], chance: NDArray[np.float64]) -> float | None:

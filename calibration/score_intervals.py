@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.metrics import confusion_from_answers, intervals_by_patient
+from calibration.metrics import confusion_from_answers, intervals_by_patient, is_among_two
 
 CLASS_FIGURES = ("sensitivity", "specificity", "precision", "f1", "auc")
 MEAN_NAMES = ("sensitivity", "specificity", "precision", "macro_f1", "auc")  # as the means are called in `Scores`
@@ -73,7 +73,7 @@ def score_intervals(
     """
     classes, answers = len(labels), probabilities.argmax(1)
     right = answers == truth
-    among_two = (np.argsort(-probabilities, 1)[:, :2] == truth[:, None]).any(1)
+    among_two = is_among_two(truth, probabilities)
     rankings = [ranking_from_scores(truth == number, probabilities[:, number]) for number in range(classes)]
 
     def figures(weights: NDArray[np.float64]) -> NDArray[np.float64]:

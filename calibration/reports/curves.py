@@ -88,7 +88,7 @@ def roc_curves(
 def calibration_from_answers(
     right: NDArray[np.bool_], probability: NDArray[np.float64], patients: Sequence[str], seed: int = 0
 ) -> Calibration | Absent:
-    """Bins of equally many images, and the mean distance from the diagonal.
+    """Bins of equally many images, and the mean distance from the diagonal; the order of the images does not count.
 
     Args:
         right: (M,) whether the most probable plane is the true one.
@@ -101,22 +101,22 @@ def calibration_from_answers(
     count = min(BINS, len(right) // MIN_BIN)
     if count < 2:
         return Absent(f"A curve needs at least {2 * MIN_BIN} plane images; there are {len(right)}.")
-    number = np.empty(len(right), np.int64)
-    for index, members in enumerate(np.array_split(np.argsort(probability, kind="stable"), count)):
-        number[members] = index
+    part = _parts_of_bins(probability, count)
 
     def shares(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        mass = np.bincount(number, weights, count)
-        return np.asarray(np.bincount(number, weights * right, count) / np.where(mass > 0, mass, np.nan))
+        mass = weights @ part
+        return np.asarray((weights * right) @ part / np.where(mass > 0, mass, np.nan))
 
-    sizes = np.bincount(number, minlength=count)
-    means = np.bincount(number, probability, count) / sizes
+    sizes = part.sum(0).round()
+    means = probability @ part / sizes
     ends = intervals_by_patient(shares, patients)
-    bins = zip(sizes.tolist(), means.tolist(), shares(np.ones(len(right))).tolist(), ends.tolist(), strict=True)
+    bins = zip(
+        sizes.astype(int).tolist(), means.tolist(), shares(np.ones(len(right))).tolist(), ends.tolist(), strict=True
+    )
     draws = np.random.default_rng(seed).random((PERFECT_DRAWS, len(right))) < probability
     return Calibration(
-        ece=_ece(number, right, probability),
-        ece_if_perfect=float(np.mean([_ece(number, draw, probability) for draw in draws])),
+        ece=_ece(part, right, probability),
+        ece_if_perfect=float(np.mean([_ece(part, draw, probability) for draw in draws])),
         bins=tuple(Bin(size, mean, share, (low, high)) for size, mean, share, (low, high) in bins),
     )
 
@@ -144,8 +144,19 @@ def coverage_curve(
     )
 
 
-def _ece(number: NDArray[np.int64], right: NDArray[np.bool_], probability: NDArray[np.float64]) -> float:
-    return float(np.abs(np.bincount(number, right - probability)).sum() / len(right))
+def _parts_of_bins(probability: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """(M,count) what part of each image lies in each bin: images of equal probability share theirs, in any order."""
+    part = np.zeros((len(probability), count))
+    for index, members in enumerate(np.array_split(np.argsort(probability, kind="stable"), count)):
+        part[members, index] = 1
+    equal = np.unique(probability, return_inverse=True)[1].reshape(-1)
+    sums = np.zeros((int(equal.max()) + 1, count))
+    np.add.at(sums, equal, part)
+    return np.asarray((sums / np.bincount(equal)[:, None])[equal])
+
+
+def _ece(part: NDArray[np.float64], right: NDArray[np.bool_], probability: NDArray[np.float64]) -> float:
+    return float(np.abs((right - probability) @ part).sum() / len(right))
 
 
 def _rounded(values: NDArray[np.float64]) -> tuple[float, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.dataset import Sample
+from calibration.dataset import Sample, number_of_people
 from calibration.evaluate import Evaluation, Interval
 from calibration.metrics import confusion_from_answers, f1_from_confusion, intervals_by_patient
 from calibration.reports.absent import Absent
@@ -72,6 +72,6 @@ def _row(evaluation: Evaluation, name: str, rows: NDArray[np.bool_]) -> GroupRow
 
     accuracy, f1, share = figures(np.ones(len(truth))).tolist()
     ends = [(low, high) for low, high in intervals_by_patient(figures, patients).tolist()]
-    count = len(set(filter(None, patients))) + patients.count("")
+    count = number_of_people(patients)
     few, classes = len(truth) < FEW, len(np.unique(truth))
     return GroupRow(name, len(truth), count, few, classes, accuracy, ends[0], f1, ends[1], share, ends[2])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.dataset import Sample
+from calibration.dataset import Sample, number_of_people
 from calibration.evaluate import Evaluation, Interval
 from calibration.metrics import intervals_by_patient
 from calibration.reports.absent import Absent
@@ -79,7 +79,7 @@ def _row(label: str, answers: list[Answer], should_be_refused: bool, groups: dic
     return OtherImages(
         label=label,
         n=len(answers),
-        patients=len(set(filter(None, patients))) + patients.count(""),
+        patients=number_of_people(patients),
         should_be_refused=should_be_refused,
         accepted=dict(zip(names, values[:-1], strict=True)),
         accepted_intervals=dict(zip(names, ends[:-1], strict=True)),

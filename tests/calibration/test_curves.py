@@ -86,3 +86,19 @@ def test_images_that_no_threshold_accepts_stay_refused() -> None:
 
 def test_too_few_accepted_images_make_no_coverage_curve() -> None:
     assert isinstance(coverage_curve(np.ones(9, bool), np.linspace(0.5, 0.9, 9), np.empty(0)), Absent)
+
+
+def test_images_of_equal_probability_give_the_same_bins_in_any_order() -> None:
+    right, probability = np.arange(100) < 90, np.full(100, 0.9)  # as in a table whose wrong images stand last
+    found = calibration_from_answers(right, probability, [f"p{image}" for image in range(100)])
+    assert isinstance(found, Calibration)
+    assert found.ece == pytest.approx(0, abs=1e-12)
+    assert [(one.n, one.right) for one in found.bins] == [(10, pytest.approx(0.9))] * BINS
+    mixed = np.concatenate([np.full(50, 0.5), probability])
+    patients = [""] * 150
+    ends = [
+        calibration_from_answers(np.concatenate([np.arange(50)[::step] < 20, right[::step]]), mixed, patients)
+        for step in (1, -1)
+    ]
+    assert isinstance(ends[0], Calibration) and isinstance(ends[1], Calibration)
+    assert ends[0].ece == pytest.approx(ends[1].ece)

@@ -78,6 +78,13 @@ def test_auc_is_one_against_the_rest_and_macro_its_mean() -> None:
     assert scores.auc == pytest.approx(np.mean(areas))
 
 
+@pytest.mark.parametrize("classes", [2, 7, 21])
+def test_the_two_most_probable_hold_the_answer_also_where_many_are_equally_probable(classes: int) -> None:
+    probabilities = np.random.default_rng(0).integers(1, 4, (500, classes)).astype(np.float64)
+    answers = probabilities.argmax(1)
+    assert scores_from_probabilities(answers, probabilities, [str(n) for n in range(classes)]).top2 == 1.0
+
+
 def test_confusion_is_scikit_learns_with_rows_the_truth() -> None:
     truth, probabilities = answered(1)
     expected = metrics.confusion_matrix(truth, probabilities.argmax(1), labels=range(CLASSES))

@@ -47,6 +47,12 @@ def test_every_interval_holds_its_score() -> None:
             assert low <= getattr(row, name) <= high
 
 
+def test_the_two_most_probable_hold_the_answer_in_every_draw() -> None:
+    equal = np.random.default_rng(0).integers(1, 4, (500, 7)).astype(np.float64)  # three values: many ties
+    found = score_intervals(equal.argmax(1), equal, tuple("abcdefg"), [f"p{image}" for image in range(500)])
+    assert found.means["top2"] == (1.0, 1.0)
+
+
 def test_macro_f1_has_the_interval_it_has_without_a_report() -> None:
     answers = PROBABILITIES.argmax(1)
     alone = interval_by_patient(

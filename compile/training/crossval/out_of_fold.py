@@ -40,7 +40,7 @@ class OutOfFold:
         planes: those of them that are planes.
         samples: M images.
         folds: M names of the fold whose model answered.
-        predictions: M answers, decided as the fold's own bundle would.
+        predictions: M answers, by temperature and threshold as the fold's own bundle would; no frame counts as unfit.
         probabilities: (M,K), calibrated with the fold's temperature.
     """
 
@@ -114,7 +114,7 @@ def figures(answered: OutOfFold) -> dict[str, Any]:
     truth = np.array([planes.index(s.label) if s.label in planes else -1 for s in answered.samples])
     on_plane = truth >= 0
     accepted = np.array([prediction.accepted for prediction in answered.predictions])
-    people = [f"{s.dataset} {s.patient or s.file}" for s in answered.samples]
+    people = [s.person or f"\0{s.file}" for s in answered.samples]
     found: dict[str, Any] = {"images": len(people), "patients": len(set(people))}
     right = np.zeros(len(truth), bool)
     if on_plane.any():
