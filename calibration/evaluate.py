@@ -26,6 +26,7 @@ from edge.session import Session
 from edge.sources.images import load_image
 
 Interval = tuple[float, float]
+GRADES_ITSELF = "The bundle's temperature and threshold were set on these very images: what it accepts is flattered."
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Evaluation:
         manifest: of the bundle.
         features: (M,D) mean of the network's last map; None where they were not asked for or the engine has none.
         others: images of labels that the model does not know, answered and not scored.
+        grades_itself: the bundle's temperature and threshold were set on these very images.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Evaluation:
     manifest: Manifest
     features: NDArray[np.float32] | None = None
     others: tuple[tuple[Sample, Prediction], ...] = ()
+    grades_itself: bool = False
 
     @property
     def answers(self) -> NDArray[np.int64]:
@@ -129,7 +132,8 @@ def evaluation_from_session(
     """
     planes = tuple(label.id for label in session.manifest.planes)
     known = {*planes, *refused, *session.manifest.reject_labels}
-    dataset, skipped = _known(dataset, known, planes, skip_unknown)
+    given = dataset
+    dataset, skipped = _known(given, known, planes, skip_unknown)
     unknown = _unknown(others, known) if others else None
     predictions, features = _answers(session, dataset, with_features, lambda share: progress("classifying", share))
     truth = np.array([planes.index(s.label) if s.label in planes else -1 for s in dataset.samples])
@@ -154,6 +158,7 @@ def evaluation_from_session(
         manifest=session.manifest,
         features=features,
         others=_others(session, unknown, lambda share: progress("other images", share)) if unknown else (),
+        grades_itself=_grades_itself(session.manifest, given),
     )
 
 
@@ -207,6 +212,11 @@ def _unknown(others: Dataset, known: Collection[str]) -> Dataset:
             "Give images of other labels with --others; score images of known ones with --data.",
         )
     return found
+
+
+def _grades_itself(manifest: Manifest, dataset: Dataset) -> bool:
+    is_measured, facts = manifest.decision.n > 0, manifest.calibration
+    return is_measured and len(dataset.samples) == facts.n and dataset.digest == facts.dataset
 
 
 def _intervals(truth: NDArray[np.int64], answers: NDArray[np.int64], patients: list[str]) -> dict[str, Interval]:

@@ -101,7 +101,9 @@ def check_passed(gate: Gate, max_drop: float = MAX_DROP) -> None:
     cure = "See which layers with --explain DIR; try other calibration images, --precision fp32, or --gate POINTS."
     if gate.drop is not None and gate.drop > max_drop:
         raise GateError(
-            f"The engine lost {gate.drop:.2f} points of macro-F1 on {gate.n} images; {max_drop:.2f} are allowed.", cure
+            f"The engine lost {gate.drop:.2f} points of macro-F1 on the plane images among {gate.n}; "
+            f"{max_drop:.2f} are allowed.",
+            cure,
         )
     if gate.agreement is not None and gate.agreement < MIN_AGREEMENT:
         raise GateError(

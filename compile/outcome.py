@@ -68,8 +68,8 @@ def _gate_line(compiled: Compiled) -> str:
         figures = f"F1 not assessed (no labelled plane), {agreement}"
     else:
         f1 = f"macro-F1 {gate.f1_float:.4f} float, {gate.f1_engine:.4f} engine"
-        figures = f"{f1}, drop {gate.drop:+.2f} points, {agreement}"
-    return f"gate{' (skipped)' if gate.skipped else ''}: {figures} on {gate.n} images"
+        figures = f"{f1}, drop {gate.drop:+.2f} points over the plane images, {agreement}"
+    return f"gate{' (skipped)' if gate.skipped else ''}: {figures} on all {gate.n} images"
 
 
 def print_recompiled(recompiled: Recompiled, as_json: bool) -> None:

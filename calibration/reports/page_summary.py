@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from calibration.evaluate import Evaluation
+from calibration.dataset import number_of_people
+from calibration.evaluate import GRADES_ITSELF, Evaluation
 from calibration.reports.absent import Absent
 from calibration.reports.evidence import Evidence
 from calibration.reports.markup import NOTHING, cards, interval, pairs, paragraph, share
@@ -21,7 +22,7 @@ def limits_from_evaluation(evaluation: Evaluation) -> tuple[str, ...]:
     samples = evaluation.dataset.samples
     partial = sum(sample.dataset == FPDB for sample in samples)
     alone = sum(not sample.patient for sample in samples)
-    sentences = ["These figures hold for these images only."]
+    sentences = ["These figures hold for these images only.", *([GRADES_ITSELF] if evaluation.grades_itself else [])]
     if 0 < partial < FPDB_IMAGES:
         sentences.append(
             f"{partial} of the {FPDB_IMAGES:,} images of FETAL_PLANES_DB are here: not comparable with results "
@@ -34,7 +35,9 @@ def limits_from_evaluation(evaluation: Evaluation) -> tuple[str, ...]:
         )
     if evaluation.dataset.patients < 2:
         sentences.append("All images are of one patient: there are no intervals.")
-    elif alone:
+    elif number_of_people(evaluation.plane_patients) < 2:
+        sentences.append("All plane images are of one patient: their figures have no intervals.")
+    if alone and evaluation.dataset.patients > 1:
         sentences.append(
             f"{alone} of {len(samples)} images name no patient and count as a patient each: where they share patients, "
             "the intervals are too narrow, and whether training saw the same patients cannot be checked."

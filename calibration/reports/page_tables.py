@@ -77,7 +77,7 @@ def table_of_refusals(reject: RejectAt | Absent) -> str:
         for number, refusal in enumerate(reject.refusals)
     ]
     words = f"Threshold {reject.threshold:.3f}, set on these very images so that {reject.kept:.1%} of "
-    words += f"{reject.correct} correctly answered planes are kept; the bundle's own threshold was set on others. "
+    words += f"{reject.correct} correctly answered planes are kept; the bundle's own was set when it was compiled. "
     return table(("label", "n", "refused"), rows, words + BY_PATIENT)
 
 

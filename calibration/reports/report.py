@@ -59,6 +59,8 @@ def _document(evaluation: Evaluation, evidence: Evidence | None) -> dict[str, An
         document["watermark"] = evaluation.manifest.watermark
     if is_synthetic(evaluation.dataset.samples):
         document["synthetic_images"] = True
+    if evaluation.grades_itself:
+        document["calibration_images"] = True
     if evaluation.others and evidence is None:
         document["other_images"] = [asdict(row) for row in rows_of_others(evaluation)]
     if evidence is not None:

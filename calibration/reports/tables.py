@@ -9,7 +9,8 @@ import numpy as np
 
 from calibration.benchmark import Timing
 from calibration.comparison import Comparison
-from calibration.evaluate import Evaluation
+from calibration.dataset import number_of_people
+from calibration.evaluate import GRADES_ITSELF, Evaluation
 from calibration.mcnemar import p_value
 from calibration.phantom.marking import TEXT, is_synthetic
 from calibration.reports.others import rows_of_others
@@ -25,14 +26,16 @@ def score_table(evaluation: Evaluation) -> Table:
 
     scores, coverage = evaluation.scores, evaluation.coverage
     low, high = evaluation.intervals["macro_f1"]
+    people = number_of_people(evaluation.plane_patients)
     table = Table(
-        title=f"{evaluation.name}: {scores.n} {_kind(evaluation)}images of {evaluation.dataset.patients} patients",
+        title=f"{evaluation.name}: {scores.n} {_kind(evaluation)}images of a plane, {people} patients",
         caption=(
             f"macro-F1 {scores.macro_f1:.3f} [{low:.3f}, {high:.3f}] (95 %, by patient), "
             f"accuracy {scores.accuracy:.3f}\n"
             f"with the reject answer: {_share(coverage.accepted)} of the plane images accepted, "
             f"{_share(coverage.accuracy_accepted)} of those right;\n"
             f"{_share(coverage.refused)} of {coverage.refused_n} images of no plane refused"
+            + (f"\n{GRADES_ITSELF}" if evaluation.grades_itself else "")
         ),
     )
     for title in ("plane", "n", "sensitivity", "specificity", "precision", "F1", "AUC"):

@@ -44,7 +44,11 @@ def inspect(
 def rows_from_manifest(manifest: Manifest, signer: Key) -> list[tuple[str, str]]:
     """Name and value of each line that is shown."""
     model, gate, decision, size = manifest.model, manifest.gate, manifest.decision, manifest.preprocess.size_px
-    f1 = "F1 not assessed" if gate.f1_engine is None else f"macro-F1 {gate.f1_engine:.4f} (float {gate.f1_float:.4f})"
+    f1 = (
+        "F1 not assessed"
+        if gate.f1_engine is None
+        else f"macro-F1 {gate.f1_engine:.4f} (float {gate.f1_float:.4f}) over the plane images"
+    )
     agreement = "agreement not measured" if gate.agreement is None else f"agreement {gate.agreement:.2%}"
     threshold = "no threshold" if decision.threshold is None else f"threshold {decision.threshold:.3f}"
     return [
@@ -53,7 +57,7 @@ def rows_from_manifest(manifest: Manifest, signer: Key) -> list[tuple[str, str]]
         ("model", f"{model.name}, {model.parameters / 1e6:.2f} M parameters, {model.macs / 1e9:.2f} G MACs"),
         ("input", f"{size} x {size} px, {manifest.preprocess.channels} channel(s)"),
         ("engine", f"{manifest.precision}, target {manifest.target}, needs {', '.join(manifest.isa) or 'any CPU'}"),
-        ("gate", f"{'SKIPPED; ' if gate.skipped else ''}{f1}, {agreement}, {gate.n} images"),
+        ("gate", f"{'SKIPPED; ' if gate.skipped else ''}{f1}, {agreement} on all {gate.n} images"),
         ("decision", f"temperature {decision.temperature:.3f}, {threshold}, {decision.n} images; {decision.method}"),
         ("calibration", f"{manifest.calibration.n} images; {', '.join(manifest.calibration.methods) or 'none'}"),
         ("planes", "\n".join(f"{label.id}: {label.en} / {label.zh}" for label in manifest.planes)),

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from calibration.comparison import comparison_from_evaluations
-from calibration.evaluate import Evaluation, evaluation_from_session
+from calibration.evaluate import GRADES_ITSELF, Evaluation, evaluation_from_session
 from calibration.reports.evidence import evidence_from_evaluation
 from calibration.reports.page import Chapter, Section, page_from_chapters, picture_section
 from calibration.reports.page_sections import credit_from_evaluation, sections_from_evaluation
@@ -23,7 +23,7 @@ from calibration.reports.page_summary import limits_from_evaluation
 from calibration.reports.report import document_from_evaluations, page_from_evaluations, save_report
 from calibration.reports.tables import score_table
 from edge.errors import MachineError
-from edge.manifest import RESEARCH_USE
+from edge.manifest import RESEARCH_USE, CalibrationFacts
 from tests.calibration.evaluations import Shown, evaluation_from_shown, sure
 
 CONTRACT = {"accuracy", "macro_f1", "sensitivity", "specificity", "precision", "auc", "per_class", "confusion"}
@@ -57,6 +57,34 @@ def test_document_says_which_bundle_and_which_images(evaluation: Evaluation) -> 
     assert document["bundle_sha256"] == evaluation.digest
     assert document["dataset_sha256"] == evaluation.dataset.digest
     assert document["patients"] == 4  # three pseudonyms and an image without
+
+
+def test_the_table_names_the_patients_of_the_images_that_it_scores(evaluation: Evaluation) -> None:
+    assert evaluation.dataset.patients == 4  # of them one with an image of no plane alone
+    assert str(score_table(evaluation).title).endswith("4 images of a plane, 3 patients")
+
+
+def test_images_that_set_the_threshold_are_said_to_flatter(planes: Any) -> None:
+    dataset = planes.dataset(*ROWS)
+    facts = CalibrationFacts(dataset.digest, len(ROWS), ("minmax",))
+    with planes.session(calibration=facts) as session:
+        own = evaluation_from_session(session, dataset, ("cervix",), False, lambda *_: None)
+        other = evaluation_from_session(session, planes.dataset(*ROWS[:4]), (), False, lambda *_: None)
+    assert (own.grades_itself, other.grades_itself) == (True, False)
+    assert GRADES_ITSELF in limits_from_evaluation(own) and GRADES_ITSELF in str(score_table(own).caption)
+    assert GRADES_ITSELF not in limits_from_evaluation(other) and GRADES_ITSELF not in str(score_table(other).caption)
+    assert document_from_evaluations([own], [])["calibration_images"]
+    assert "calibration_images" not in document_from_evaluations([other], [])
+
+
+def test_the_page_does_not_say_that_the_threshold_was_set_on_others(report: Report) -> None:
+    assert "set on these very images so that" in report.page
+    assert "was set on others" not in report.page
+
+
+def test_plane_images_of_one_patient_are_said_to_have_no_intervals() -> None:
+    rows = [sure("femur", 1, 0.9, patient="p"), sure("femur", 0, 0.9, patient="p"), sure("cervix", 0, 0.9, patient="q")]
+    assert any("one patient" in sentence for sentence in limits_from_evaluation(evaluation_from_shown(rows)))
 
 
 def test_accuracy_is_told_by_machine_over_the_plane_images(evaluation: Evaluation) -> None:
