@@ -19,6 +19,7 @@ from compile.training.crossval.folds import (
     folds_by_machine,
     folds_by_patient,
     grouped_dataset,
+    warnings_from_machines,
 )
 from edge.errors import LabelsError, UsageError
 
@@ -89,6 +90,16 @@ def test_a_machine_is_tested_by_a_model_that_never_saw_it_and_unknown_ones_never
         assert fold.name not in {s.machine for s in fold.dataset.where(split="train").samples}
         unknown = {s.patient for s in dataset.samples if s.machine in ("", "Other")}
         assert unknown <= parts_of(fold)["train"] | parts_of(fold)["val"]
+
+
+def test_images_of_no_known_machine_among_the_trained_ones_are_told() -> None:
+    dataset = dataset_of(60)
+    folds = folds_by_machine(dataset, PLANES, REJECTS)
+    unnamed = sum(s.machine in ("", "Other") for s in dataset.samples)
+    (told,) = warnings_from_machines(folds)
+    assert int(told.split()[0]) <= unnamed and "name no scanner" in told
+    named = replace(dataset, samples=tuple(s for s in dataset.samples if s.machine not in ("", "Other")))
+    assert warnings_from_machines(folds_by_machine(named, PLANES, REJECTS)) == ()
 
 
 def test_a_patient_on_two_machines_is_kept_out_of_training() -> None:

@@ -149,7 +149,13 @@ def _run(
 ) -> dict[str, Any]:
     from calibration.formats import load_dataset
     from compile.training.crossval.cohort import cohort_from_text
-    from compile.training.crossval.folds import digest_from_folds, folds_by_machine, folds_by_patient, grouped_dataset
+    from compile.training.crossval.folds import (
+        digest_from_folds,
+        folds_by_machine,
+        folds_by_patient,
+        grouped_dataset,
+        warnings_from_machines,
+    )
     from compile.training.crossval.folds_training import load_record, open_folder
     from compile.training.images import trainable
 
@@ -157,6 +163,7 @@ def _run(
     recipe, told = (asked.recipe, []) if labels else _present(asked.recipe, dataset)
     if way[0] == "machine":
         folds = folds_by_machine(dataset, recipe.labels, recipe.rejects)
+        told = [*told, *warnings_from_machines(folds)]
     else:
         folds = folds_by_patient(dataset, recipe.labels, recipe.rejects, way[1])
     learned = [dataset, *map(trainable, asked.unlabelled)]

@@ -130,6 +130,17 @@ def folds_by_machine(
     return tuple(map(_without_machine, _folds(dataset, dict(sorted(tested.items())), labels, rejects, seed)))
 
 
+def warnings_from_machines(folds: Sequence[Fold]) -> tuple[str, ...]:
+    """What to say about folds by machine whose training part holds images of no known machine."""
+    trained = (s for fold in folds for s in fold.dataset.where(split=TRAIN).samples)
+    unnamed = {s.file for s in trained if s.machine in UNKNOWN_MACHINES}
+    if not unnamed:
+        return ()
+    return (
+        f"{len(unnamed)} images that name no scanner are trained on: images of the tested scanner may be among them.",
+    )
+
+
 def _without_machine(fold: Fold) -> Fold:
     """The same; what the tested machine shows of other labels is shown to nobody either."""
     samples = tuple(s for s in fold.dataset.samples if (s.split, s.machine) != (TRAIN, fold.name))
