@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from compile.model.zoo import model_names
+from tests.calibration.evaluations import evaluation_from_shown, sure
 from tests.conftest import Command
 from tests.study.rows import trainings
+from tests.study.table import figures_of, page
 
 WORK, DATA, SONONET = Path("w"), Path("labels.csv"), Path("sononet.safetensors")
 
@@ -29,3 +31,17 @@ def test_options_of_every_kind_of_row_are_known(edge: Command) -> None:
         rows = [t.command(WORK, DATA, SONONET, 1) for t in trainings()]
         used = {word for row in rows if row[0] == verb for word in row if word.startswith("--")}
         assert all(option in known for option in used)
+
+
+def test_the_page_says_what_the_test_images_chose() -> None:
+    evaluation = evaluation_from_shown(
+        [sure("femur", 1, 0.9, patient="p"), sure("abdomen", 0, 0.9)] * 2 + [sure("cervix", 0, 0.9)]
+    )
+    figures = figures_of(evaluation)
+    facts = {"row": "edge_n-ships", "seed": 0, "epochs": "1@32", "teachers": [], "int8": figures, "fp32": figures}
+    row = {**facts, "parameters": 1, "macs": 1, "p50_ms": 1.0}
+    pair = {"ours": "a", "other": "b", "points": 1.0, "interval": [0.5, 1.5], "mcnemar_p": 0.0001}
+    text = page({"rows": [row], "pairs": [pair], "gains": [], "crossval": []}, 1.0, evaluation)
+    assert "Nothing was chosen by these images but the comparators" in text and "on these very images" in text
+    assert "| < 0.001 |" in text
+    assert "planes of 3 patients" in text  # two images name none and are one each
