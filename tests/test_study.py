@@ -41,7 +41,23 @@ def test_the_page_says_what_the_test_images_chose() -> None:
     facts = {"row": "edge_n-ships", "seed": 0, "epochs": "1@32", "teachers": [], "int8": figures, "fp32": figures}
     row = {**facts, "parameters": 1, "macs": 1, "p50_ms": 1.0}
     pair = {"ours": "a", "other": "b", "points": 1.0, "interval": [0.5, 1.5], "mcnemar_p": 0.0001}
-    text = page({"rows": [row], "pairs": [pair], "gains": [], "crossval": []}, 1.0, evaluation)
+    gain = {"change": "teachers", "row": "a-kd", "other": "a", "seeds": [0, 1], "points": 2.0, "interval": [-1.0, 5.0]}
+    text = page({"rows": [row], "pairs": [pair], "gains": [gain], "crossval": []}, 1.0, evaluation)
+    assert "| teachers | `a-kd` | `a` | 0, 1 | +2.0 | [-1.0, +5.0] |" in text
     assert "Nothing was chosen by these images but the comparators" in text and "on these very images" in text
     assert "| < 0.001 |" in text
     assert "planes of 3 patients" in text  # two images name none and are one each
+
+
+def test_folds_by_patient_are_pooled_and_scanners_stand_alone() -> None:
+    evaluation = evaluation_from_shown([sure("femur", 1, 0.9, patient="p"), sure("abdomen", 0, 0.9)] * 2)
+    coverage = {"accepted": 0.9, "accuracy_accepted": None, "refused": 0.5, "refused_n": 4}
+    part = {"n": 7, "macro_f1": 0.8, "intervals": {"macro_f1": [0.7, 0.9]}, "coverage": coverage}
+    folds = [{**part, "name": name, "parts": {"train": count}} for name, count in (("1", 10), ("2", 20))]
+    made = [
+        {"row": by, "by": by, "epochs": "1@32", "crossval": {**part, "folds": folds}} for by in ("patient", "machine")
+    ]
+    text = page({"rows": [], "pairs": [], "gains": [], "crossval": made}, 1.0, evaluation)
+    shares = "7 | 0.800 [0.700, 0.900] | 0.900 | - | 0.500 of 4 |"
+    assert f"| `patient` | all | 1@32 | 15 | {shares}" in text and f"| `machine` | 2 | 1@32 | 20 | {shares}" in text
+    assert "| `patient` | 1 |" not in text and "| `machine` | all |" not in text

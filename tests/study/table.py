@@ -38,7 +38,7 @@ by patient, seed 0; of several trainings only the first has one. Time: INT8, one
 machine, as a ratio to `edge_n-ships`. "+ teachers" is distilled from {teachers};
 everything else but the teachers starts from fresh weights. {done} of {planned} trainings are done.
 
-![macro-F1 over time, a point a row]({picture})
+![macro-F1 and time of every row]({picture})
 
 """
 PAIRS = (
@@ -52,11 +52,15 @@ GAINS = (
     "| change | row | against | seeds | macro-F1 points | interval |\n|---|---|---|---|---|---|\n"
 )
 CHANGES = {TEACHERS: "teachers", SCAN: "a scan"}
-FOLD_COLUMNS = "|row|tested|schedule|n|macro-F1|accepted|right of those|refused|\n|---|---|---|---|---|---|---|---|\n"
+FOLD_COLUMNS = (
+    "|row|tested|schedule|trained on|planes|macro-F1|accepted|right of those|cervix, other refused|\n"
+    "|---|---|---|---|---|---|---|---|---|\n"
+)
 CROSSVAL = {
     "patient": f"\n## 5-fold cross-validation by patient, float models, all folds pooled\n\n{FOLD_COLUMNS}",
     "machine": f"\n## One scanner left out at a time, float models\n\n{FOLD_COLUMNS}",
 }
+LEFT_OUT = ("by_machine", "by_operator", "by_dataset", "recipe")
 COLUMNS = "row|parameters|MACs (G)|schedule|seeds|macro-F1, INT8|interval|float|accepted|cervix, other refused|time"
 
 
@@ -76,7 +80,7 @@ def main() -> None:
     times = {timing.file: timing.p50_ms for timing in timed([arguments.work / f"{name}-int8.edge" for name in made])}
     rows = [row_of(name, records[name], evaluations[name], times[f"{name}-int8.edge"]) for name in made]
     int8 = {name: both["int8"] for name, both in evaluations.items()}
-    crossvals = [{"name": name, **records[name]} for name in folded]
+    crossvals = [{"name": name, **records[name], "crossval": pooled_of(records[name])} for name in folded]
     document = {"schema": 1, "rows": rows, "pairs": shipped_pairs(int8), "gains": gains(int8), "crossval": crossvals}
     write_atomic(arguments.output / "evidence" / "study.json", (json.dumps(document, indent=1) + "\n").encode())
     if rows:
@@ -116,6 +120,11 @@ def row_of(
         "fp32": figures_of(evaluations["fp32"]),
         "answers": [int(answer) for answer in int8.answers],
     }
+
+
+def pooled_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What `edge crossval` wrote, without its tables by group and the recipe, which the command tells."""
+    return {name: value for name, value in record["crossval"].items() if name not in LEFT_OUT}
 
 
 def figures_of(evaluation: Evaluation) -> dict[str, Any]:
@@ -183,11 +192,19 @@ def folds_of(crossvals: Sequence[Mapping[str, Any]], by: str) -> str:
         pooled = record["crossval"]
         for part in [{**pooled, "name": "all"}] if by == "patient" else pooled["folds"]:
             low, high = part["intervals"]["macro_f1"]
-            coverage = [part["coverage"][name] for name in ("accepted", "accuracy_accepted", "refused")]
-            shares = " | ".join("-" if value is None else f"{value:.3f}" for value in coverage)
-            text += f"| `{record['row']}` | {part['name']} | {record['epochs']} | {part['n']} | "
-            text += f"{part['macro_f1']:.3f} [{low:.3f}, {high:.3f}] | {shares} |\n"
+            coverage = part["coverage"]
+            shares = " | ".join(share_of(coverage[name]) for name in ("accepted", "accuracy_accepted", "refused"))
+            trained = [fold["parts"]["train"] for fold in pooled["folds"] if part["name"] in ("all", fold["name"])]
+            text += (
+                f"| `{record['row']}` | {part['name']} | {record['epochs']} | {round(mean(trained))} | {part['n']} | "
+            )
+            text += f"{part['macro_f1']:.3f} [{low:.3f}, {high:.3f}] | {shares} of {coverage['refused_n']} |\n"
     return text
+
+
+def share_of(share: float | None) -> str:
+    """A share, or a dash where there was no such image."""
+    return "-" if share is None else f"{share:.3f}"
 
 
 def line_of(rows: Sequence[Mapping[str, Any]], unit_ms: float) -> str:
