@@ -1,7 +1,7 @@
 """How hard the phantoms are: logistic regression on 32x32 pixels, and at full scale vmamba_t, compiled and evaluated.
 
 Every figure here is of SYNTHETIC images and stands in a file of its own; none may stand beside figures of real ones.
-The full scale trains vmamba_t for about 40 minutes of one core, once; build/phantom-vmamba_t.edge is used again.
+The full scale trains vmamba_t for about two hours of one core, once; build/phantom-vmamba_t.edge is used again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ STRENGTHS = (1.0, 0.01, 0.0005)  # regularisations that are tried; the split val
 SMALL = PhantomSettings(per_plane=20, size_px=256)
 FULL = PhantomSettings(per_plane=200, size_px=384)
 FOLDER = Path("build/phantom")
-SCHEDULE = "12@96,14@128"
+SCHEDULE = "36@128"
 TRAIN = ("--batch", "32", "--lr", "1e-3", "--threads", "1")
 
 
