@@ -47,5 +47,5 @@ def png_from_rows(rows: Sequence[Mapping[str, Any]], unit_ms: float, caption: st
 
 
 def kind_of(row: str) -> str:
-    """Whose network a row is; vmamba_t teaches."""
+    """Whose network a row is: ours, a comparator, or a teacher, which vmamba_t is too."""
     return "ours" if row.startswith("edge_") else "comparators" if is_comparator(row) else "teachers"
