@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from calibration.evaluate import Evaluation
 from compile.model.zoo import model_names
 from tests.calibration.evaluations import evaluation_from_shown, sure
 from tests.conftest import Command
+from tests.study.paired import Answered
 from tests.study.rows import trainings
-from tests.study.table import figures_of, page
+from tests.study.table import figures_of, kept_records, page
 
 WORK, DATA, SONONET = Path("w"), Path("labels.csv"), Path("sononet.safetensors")
+
+
+def answered(evaluation: Evaluation) -> Answered:
+    """Its images, which no disk holds."""
+    return Answered("a" * 64, len(evaluation.labels), evaluation.truth, evaluation.plane_patients)
 
 
 def test_every_row_trains_a_model_of_the_zoo_once_per_seed() -> None:
@@ -39,25 +47,38 @@ def test_the_page_says_what_the_test_images_chose() -> None:
     )
     figures = figures_of(evaluation)
     facts = {"row": "edge_n-ships", "seed": 0, "epochs": "1@32", "teachers": [], "int8": figures, "fp32": figures}
-    row = {**facts, "parameters": 1, "macs": 1, "p50_ms": 1.0}
+    row = {**facts, "parameters": 1, "macs": 1, "time": 1.25}
     pair = {"ours": "a", "other": "b", "points": 1.0, "interval": [0.5, 1.5], "mcnemar_p": 0.0001}
     gain = {"change": "teachers", "row": "a-kd", "other": "a", "seeds": [0, 1], "points": 2.0, "interval": [-1.0, 5.0]}
-    text = page({"rows": [row], "pairs": [pair], "gains": [gain], "crossval": []}, 1.0, evaluation)
+    document = {"rows": [row], "pairs": [pair], "gains": [gain], "crossval": []}
+    text = page(document, answered(evaluation))
     assert "| teachers | `a-kd` | `a` | 0, 1 | +2.0 | [-1.0, +5.0] |" in text
     assert "Nothing was chosen by these images but the comparators" in text and "on these very images" in text
-    assert "| < 0.001 |" in text
-    assert "planes of 3 patients" in text  # two images name none and are one each
+    assert "| < 0.001 |" in text and "| 1.25 |" in text
+    assert "4 images of six\nplanes of 3 patients" in text  # two images name none and are one each
 
 
 def test_folds_by_patient_are_pooled_and_scanners_stand_alone() -> None:
-    evaluation = evaluation_from_shown([sure("femur", 1, 0.9, patient="p"), sure("abdomen", 0, 0.9)] * 2)
+    images = answered(evaluation_from_shown([sure("femur", 1, 0.9, patient="p")] * 2))
     coverage = {"accepted": 0.9, "accuracy_accepted": None, "refused": 0.5, "refused_n": 4}
     part = {"n": 7, "macro_f1": 0.8, "intervals": {"macro_f1": [0.7, 0.9]}, "coverage": coverage}
     folds = [{**part, "name": name, "parts": {"train": count}} for name, count in (("1", 10), ("2", 20))]
     made = [
         {"row": by, "by": by, "epochs": "1@32", "crossval": {**part, "folds": folds}} for by in ("patient", "machine")
     ]
-    text = page({"rows": [], "pairs": [], "gains": [], "crossval": made}, 1.0, evaluation)
+    text = page({"rows": [], "pairs": [], "gains": [], "crossval": made}, images)
     shares = "7 | 0.800 [0.700, 0.900] | 0.900 | - | 0.500 of 4 |"
     assert f"| `patient` | all | 1@32 | 15 | {shares}" in text and f"| `machine` | 2 | 1@32 | 20 | {shares}" in text
     assert "| `patient` | 1 |" not in text and "| `machine` | all |" not in text
+
+
+def test_rows_trained_elsewhere_stay_as_long_as_images_and_schedule_are_the_same(tmp_path: Path) -> None:
+    plan = {training.name: training.epochs for training in trainings()}
+    rows = [{"name": name, "epochs": plan[name]} for name in ("edge_n-0", "resnet18-0")]
+    folds = [{"name": "edge_n-machines-0", "epochs": plan["edge_n-machines-0"]}]
+    rows += [{"name": "edge_s-0", "epochs": "1@32"}, {"name": "given up-0", "epochs": "40@160"}]
+    evidence = tmp_path / "study.json"
+    assert kept_records(evidence, "a") == {}
+    evidence.write_text(json.dumps({"images_sha256": "a", "rows": rows, "crossval": folds}), "utf-8")
+    assert kept_records(evidence, "a").keys() == {"edge_n-0", "resnet18-0", "edge_n-machines-0"}
+    assert kept_records(evidence, "b").keys() == {"edge_n-machines-0"}

@@ -3,43 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.comparison import check_comparable, comparison_from_evaluations
-from calibration.evaluate import Evaluation
+from calibration.evaluate import Evaluation, Interval
+from calibration.mcnemar import mcnemar_from_answers
 from calibration.metrics import confusion_from_answers, f1_from_confusion, interval_by_patient
+from edge.errors import LabelsError
 
 LARGEST = 30e6  # parameters of a comparator that a student is measured against
 OURS = ("edge_n", "edge_s")
 KD, TWIN = "-kd", "_noscan"  # of a row's id: distilled, without a scan
 TEACHERS, SCAN = "teachers", "scan"
 
-Evaluations = Mapping[str, Evaluation]  # row-seed -> what its INT8 bundle answers
+Row = Mapping[str, Any]  # as study.json keeps it; `answers` are the most probable planes of its INT8 bundle
+Rows = Mapping[str, Row]  # row-seed -> row
 
 
-def shipped_pairs(evaluations: Evaluations) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Answered:
+    """The images that every row answers.
+
+    Attributes:
+        digest: of the images.
+        planes: how many a model knows.
+        truth: (M,) plane number; -1 for an image that is no plane.
+        patients: of the plane images, one name each; empty where unknown.
+    """
+
+    digest: str
+    planes: int
+    truth: NDArray[np.int64]
+    patients: list[str]
+
+
+def answered_from_evaluation(evaluation: Evaluation) -> Answered:
+    """What an evaluation says of its images."""
+    dataset, planes = evaluation.dataset, len(evaluation.labels)
+    return Answered(dataset.digest, planes, evaluation.truth, evaluation.plane_patients)
+
+
+def shipped_pairs(rows: Rows, images: Answered) -> list[dict[str, Any]]:
     """What ships against the best comparators, the plain student, the distilled one and the twin; seed 0 of each."""
     made = []
     for model in OURS:
         ours = f"{model}-ships-0"
-        others = [best_comparator(evaluations, ""), best_comparator(evaluations, KD)]
+        others = [best_comparator(rows, ""), best_comparator(rows, KD)]
         others += [f"{model}-0", f"{model}{KD}-0", f"{model}{TWIN}-0"]
-        for other in [name for name in others if {name, ours} <= evaluations.keys()]:
-            found = comparison_from_evaluations(evaluations[other], evaluations[ours])
-            interval = [round(end, 2) for end in found.f1_drop_interval]
-            pair = {"ours": ours, "other": other, "points": round(found.f1_drop, 2), "interval": interval}
-            made.append({**pair, "mcnemar_p": found.mcnemar.p})
+        for other in [name for name in others if {name, ours} <= rows.keys()]:
+            points, interval = difference([rows[ours]], [rows[other]], images)
+            right = [planes_of(rows[name], images) == images.truth[images.truth >= 0] for name in (ours, other)]
+            pair = {"ours": ours, "other": other, "points": round(points, 2)}
+            pair |= {"interval": [round(end, 2) for end in interval], "mcnemar_p": mcnemar_from_answers(*right).p}
+            made.append(pair)
     return made
 
 
-def best_comparator(evaluations: Evaluations, kind: str) -> str:
+def best_comparator(rows: Rows, kind: str) -> str:
     """Name of the best network of somebody else's, of at most 30 M parameters, plain or distilled; empty if none."""
-    rows = {name: evaluation for name, evaluation in evaluations.items() if name.endswith("-0") and is_comparator(name)}
-    small = [n for n, e in rows.items() if (KD in n) is bool(kind) and e.manifest.model.parameters <= LARGEST]
-    return max(small, key=lambda name: rows[name].scores.macro_f1, default="")
+    others = {name: row for name, row in rows.items() if name.endswith("-0") and is_comparator(name)}
+    small = [n for n, row in others.items() if (KD in n) is bool(kind) and row["parameters"] <= LARGEST]
+    return max(small, key=lambda name: float(others[name]["int8"]["macro_f1"]), default="")
 
 
 def is_comparator(name: str) -> bool:
@@ -47,10 +74,10 @@ def is_comparator(name: str) -> bool:
     return not name.startswith(("edge_", "vmamba", "sononet", "efficientnet_lite"))
 
 
-def gains(evaluations: Evaluations) -> list[dict[str, Any]]:
+def gains(rows: Rows, images: Answered) -> list[dict[str, Any]]:
     """What teachers gain a network, and a scan its twin: all seeds that both sides have, at one schedule."""
     seeds: dict[str, set[str]] = {}
-    for name in evaluations:
+    for name in rows:
         row, _, seed = name.rpartition("-")
         seeds.setdefault(row, set()).add(seed)
     made = []
@@ -59,7 +86,7 @@ def gains(evaluations: Evaluations) -> list[dict[str, Any]]:
         for change, other in without.items():
             common = sorted(seeds[row] & seeds.get(other, set()))
             if common:
-                points, interval = gain(*([evaluations[f"{r}-{s}"] for s in common] for r in (row, other)))
+                points, interval = difference(*([rows[f"{r}-{s}"] for s in common] for r in (row, other)), images)
                 pair = {"change": change, "row": row, "other": other, "seeds": [int(seed) for seed in common]}
                 made.append({**pair, "points": round(points, 2), "interval": [round(end, 2) for end in interval]})
     return sorted(made, key=lambda pair: pair["change"] == SCAN)
@@ -70,29 +97,36 @@ def twin_of(row: str) -> str:
     return next((row.replace(model, model + TWIN) for model in OURS if row in (model, model + KD)), "")
 
 
-def gain(ours: Sequence[Evaluation], others: Sequence[Evaluation]) -> tuple[float, tuple[float, float]]:
+def difference(ours: Sequence[Row], others: Sequence[Row], images: Answered) -> tuple[float, Interval]:
     """Macro-F1 of the ones minus that of the others, mean over seeds, in points; the images are drawn again by patient.
 
     Args:
-        ours: an evaluation a seed.
+        ours: a row a seed.
         others: the same seeds.
+        images: that all of them answered.
 
     Returns:
         Points (hundredths) and their 95 % interval; it holds the choice of patients, not that of seeds.
 
     Raises:
-        LabelsError: two of them answered other images, or have other planes.
+        LabelsError: one of them answered another number of images.
     """
-    for evaluation in (*ours[1:], *others):
-        check_comparable(evaluation, ours[0])
-    rows, classes = ours[0].truth >= 0, len(ours[0].labels)
-    truth = ours[0].truth[rows]
+    truth = images.truth[images.truth >= 0]
+    sides = [[planes_of(row, images) for row in side] for side in (ours, others)]
 
     def points(weights: NDArray[np.float64] | None) -> float:
-        sides = [
-            [f1_from_confusion(confusion_from_answers(truth, e.answers[rows], classes, weights)).mean() for e in side]
-            for side in (ours, others)
+        means = [
+            np.mean([f1_from_confusion(confusion_from_answers(truth, a, images.planes, weights)).mean() for a in side])
+            for side in sides
         ]
-        return float(100 * (np.mean(sides[0]) - np.mean(sides[1])))
+        return float(100 * (means[0] - means[1]))
 
-    return points(None), interval_by_patient(points, ours[0].plane_patients)
+    return points(None), interval_by_patient(points, images.patients)
+
+
+def planes_of(row: Row, images: Answered) -> NDArray[np.int64]:
+    """A row's answers to the plane images, (N,)."""
+    answers = np.array(row["answers"], np.int64)
+    if answers.shape != images.truth.shape:
+        raise LabelsError(f"{row['name']} answered {len(answers)} images of {len(images.truth)}.", "Evaluate it again.")
+    return np.asarray(answers[images.truth >= 0])

@@ -12,12 +12,11 @@ COLOURS = {"ours": "#0072b2", "comparators": "#6b6b6b", "teachers": "#d55e00"}  
 WIDTH_IN, LINE_IN, REST_IN = 8.4, 0.24, 1.2
 
 
-def png_from_rows(rows: Sequence[Mapping[str, Any]], unit_ms: float, caption: str) -> bytes:
+def png_from_rows(rows: Sequence[Mapping[str, Any]], caption: str) -> bytes:
     """Draw the first seed of every row.
 
     Args:
-        rows: as `row_of` writes them.
-        unit_ms: latency that counts as 1.
+        rows: as study.json keeps them.
         caption: above the picture.
 
     Returns:
@@ -32,7 +31,7 @@ def png_from_rows(rows: Sequence[Mapping[str, Any]], unit_ms: float, caption: st
         f1, (low, high) = row["int8"]["macro_f1"], row["int8"]["macro_f1_interval"]
         colour = COLOURS[kind_of(row["row"])]
         left.errorbar(f1, line, xerr=[[f1 - low], [high - f1]], color=colour, fmt="o", markersize=4, elinewidth=1)
-        right.barh(line, row["p50_ms"] / unit_ms, color=colour, height=0.6)
+        right.barh(line, row["time"], color=colour, height=0.6)
     left.set_yticks(range(len(shown)), [f"{row['row']}  {row['epochs']}" for row in shown], fontsize=8)
     left.set_xlabel("macro-F1, INT8")
     right.set_xlabel("time; edge_n-ships = 1")

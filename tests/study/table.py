@@ -1,7 +1,7 @@
 """The study's records -> docs/evidence/study.json and docs/study.md: `python -m tests.study.table --work build/study`.
 
-Every bundle answers the shipped test split as a device would, the float file and the INT8 file of each training. All
-INT8 files are timed against each other in one run.
+Every bundle answers the shipped test split as a device would, the float file and the INT8 file of each training. INT8
+files are timed together with what ships. Rows of study.json that were trained elsewhere stay, with their answers.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from edge.commands.terminal import user_keyring
 from edge.files import write_atomic
 from edge.protocol import load_protocol
 from edge.session import open_session
-from tests.study.paired import SCAN, TEACHERS, gains, shipped_pairs
+from tests.study.paired import SCAN, TEACHERS, Answered, answered_from_evaluation, gains, shipped_pairs
 from tests.study.picture import png_from_rows
 from tests.study.rows import trainings
+from tests.study.run import edge
 
 RUNS = 60
-UNIT = "edge_n-ships"  # whose time counts as 1
+UNIT = "edge_n"  # the shipped weights' time counts as 1
 PICTURE = "pictures/study.png"
 HEAD = """# The training study
 
@@ -34,8 +35,8 @@ Written by `python -m tests.study.table` from `docs/evidence/study.json`; the tr
 started by `make study`. One row a model and a way of training it. Images: the shipped test split, {n} images of six
 planes of {patients} patients, a part of FETAL_PLANES_DB's official test split. **Not comparable with published figures
 of the full set.** Nothing was chosen by these images but the comparators in the pairs below. Intervals: 95 %, bootstrap
-by patient, seed 0; of several trainings only the first has one. Time: INT8, one thread, all files in one run on one
-machine, as a ratio to `edge_n-ships`. "+ teachers" is distilled from {teachers};
+by patient, seed 0; of several trainings only the first has one. Time: INT8, one thread, as a ratio to the
+shipped `edge_n`, timed in the same run. "+ teachers" is distilled from {teachers};
 everything else but the teachers starts from fresh weights. {done} of {planned} trainings are done.
 
 ![macro-F1 and time of every row]({picture})
@@ -70,26 +71,56 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/study"))
     parser.add_argument("--output", type=Path, default=Path("docs"))
     arguments = parser.parse_args()
-    found = [t for t in trainings() if (arguments.work / f"{t.name}.json").is_file()]
-    records = {t.name: json.loads((arguments.work / f"{t.name}.json").read_text("utf-8")) for t in found}
-    made, folded = ([t.name for t in found if bool(t.by) is by_folds] for by_folds in (False, True))
-    images = gate_dataset(None)
-    evaluations = {
-        name: {p: evaluated(arguments.work / f"{name}-{p}.edge", images) for p in ("int8", "fp32")} for name in made
-    }
-    times = {timing.file: timing.p50_ms for timing in timed([arguments.work / f"{name}-int8.edge" for name in made])}
-    rows = [row_of(name, records[name], evaluations[name], times[f"{name}-int8.edge"]) for name in made]
-    int8 = {name: both["int8"] for name, both in evaluations.items()}
-    crossvals = [{"name": name, **records[name], "crossval": pooled_of(records[name])} for name in folded]
-    document = {"schema": 1, "rows": rows, "pairs": shipped_pairs(int8), "gains": gains(int8), "crossval": crossvals}
-    write_atomic(arguments.output / "evidence" / "study.json", (json.dumps(document, indent=1) + "\n").encode())
-    if rows:
-        unit_ms = next((row["p50_ms"] for row in rows if row["row"] == UNIT), rows[0]["p50_ms"])
-        any_of = next(iter(int8.values()))
-        caption = f"{any_of.scores.n} test images of {patients_of(any_of)} patients; bars: 95 % by patient"
-        text = page(document, unit_ms, any_of)
-        write_atomic(arguments.output / "study.md", text.encode())
-        write_atomic(arguments.output / PICTURE, png_from_rows(rows, unit_ms, caption))
+    dataset, shipped, evidence = gate_dataset(None), unit(arguments.work), arguments.output / "evidence" / "study.json"
+    reference = evaluated(shipped, dataset)
+    images = answered_from_evaluation(reference)
+    found = {t.name: t for t in trainings() if (arguments.work / f"{t.name}.json").is_file()}
+    made = [name for name, training in found.items() if not training.by]
+    times = {t.file: t.p50_ms for t in timed([shipped, *(arguments.work / f"{name}-int8.edge" for name in made)])}
+    new = {name: record_of(arguments.work, name) for name in found}
+    for name in made:
+        both = {p: evaluated(arguments.work / f"{name}-{p}.edge", dataset) for p in ("int8", "fp32")}
+        new[name] |= figures_of_both(both, times[f"{name}-int8.edge"] / times[shipped.name])
+    records = {**kept_records(evidence, images.digest), **new}
+    rows, crossvals = ([records[n] for n in planned(by_folds) if n in records] for by_folds in (False, True))
+    named = {row["name"]: row for row in rows}
+    compared = {"pairs": shipped_pairs(named, images), "gains": gains(named, images)}
+    document = {"schema": 2, "images_sha256": images.digest, "rows": rows, **compared, "crossval": crossvals}
+    write_atomic(evidence, (json.dumps(document, indent=1) + "\n").encode())
+    patients = number_of_people(images.patients)
+    caption = f"{len(images.patients)} test images of {patients} patients; bars: 95 % by patient"
+    write_atomic(arguments.output / "study.md", page(document, images).encode())
+    write_atomic(arguments.output / PICTURE, png_from_rows(rows, caption))
+
+
+def planned(by_folds: bool) -> list[str]:
+    """Names of the study's trainings on the split, or of its cross-validations, in the order of the page."""
+    return [training.name for training in trainings() if bool(training.by) is by_folds]
+
+
+def unit(work: Path) -> Path:
+    """The bundle whose time counts as 1: the shipped weights, compiled where that was not done yet."""
+    bundle = work / "unit-int8.edge"
+    if not bundle.is_file():
+        work.mkdir(parents=True, exist_ok=True)
+        edge(["compile", UNIT, "-o", str(bundle), "--no-gate"])
+    return bundle
+
+
+def kept_records(evidence: Path, digest: str) -> dict[str, dict[str, Any]]:
+    """Rows that an earlier run evaluated, of trainings that the study still has, on the same images; none at first."""
+    if not evidence.is_file():
+        return {}
+    document = json.loads(evidence.read_text("utf-8"))
+    rows = document["rows"] if document.get("images_sha256") == digest else []
+    schedules = {training.name: training.epochs for training in trainings()}
+    return {row["name"]: row for row in [*rows, *document["crossval"]] if schedules.get(row["name"]) == row["epochs"]}
+
+
+def record_of(work: Path, name: str) -> dict[str, Any]:
+    """What the training's own record says."""
+    record = {"name": name, **json.loads((work / f"{name}.json").read_text("utf-8"))}
+    return {**record, "crossval": pooled_of(record)} if record["by"] else record
 
 
 def evaluated(bundle: Path, dataset: Dataset) -> Evaluation:
@@ -105,17 +136,18 @@ def timed(bundles: Sequence[Path]) -> Sequence[Any]:
     return timings_from_files(bundles, 1, RUNS, 224, user_keyring(), lambda *_: None) if bundles else ()
 
 
-def row_of(
-    name: str, record: Mapping[str, Any], evaluations: Mapping[str, Evaluation], p50_ms: float
-) -> dict[str, Any]:
-    """One training's figures, with its answers: intervals can be drawn again without training again."""
-    manifest, int8 = evaluations["int8"].manifest, evaluations["int8"]
+def figures_of_both(evaluations: Mapping[str, Evaluation], time: float) -> dict[str, Any]:
+    """One training's figures, with its answers: intervals can be drawn again without training again.
+
+    Args:
+        evaluations: precision -> of its bundle.
+        time: latency as a ratio to what ships.
+    """
+    int8 = evaluations["int8"]
     return {
-        "name": name,
-        **record,
-        "parameters": manifest.model.parameters,
-        "macs": manifest.model.macs,
-        "p50_ms": round(p50_ms, 3),
+        "parameters": int8.manifest.model.parameters,
+        "macs": int8.manifest.model.macs,
+        "time": round(time, 3),
         "int8": figures_of(int8),
         "fp32": figures_of(evaluations["fp32"]),
         "answers": [int(answer) for answer in int8.answers],
@@ -142,22 +174,21 @@ def figures_of(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def page(document: Mapping[str, Any], unit_ms: float, evaluation: Evaluation) -> str:
+def page(document: Mapping[str, Any], images: Answered) -> str:
     """The tables as Markdown.
 
     Args:
         document: as it is written to study.json.
-        unit_ms: latency that counts as 1.
-        evaluation: any of them, for the images.
+        images: that every row answered.
     """
     rows, crossvals = document["rows"], document["crossval"]
     told = ", ".join(f"`{teacher}`" for teacher in sorted({teacher for row in rows for teacher in row["teachers"]}))
-    counts = {"n": evaluation.scores.n, "patients": patients_of(evaluation)}
+    counts = {"n": len(images.patients), "patients": number_of_people(images.patients)}
     counts |= {"done": len(rows) + len(crossvals), "planned": sum(1 for _ in trainings())}
     text = HEAD.format(teachers=told or "teachers", picture=PICTURE, **counts)
     text += f"|{COLUMNS}|\n{'|---' * (COLUMNS.count('|') + 1)}|\n"
     for name in dict.fromkeys(row["row"] for row in rows):
-        text += line_of([row for row in rows if row["row"] == name], unit_ms)
+        text += line_of([row for row in rows if row["row"] == name])
     text += PAIRS if document["pairs"] else ""
     for pair in document["pairs"]:
         text += f"| {pair['ours']} | {pair['other']} | {points_of(pair)} | {p_of(pair)} |\n"
@@ -167,11 +198,6 @@ def page(document: Mapping[str, Any], unit_ms: float, evaluation: Evaluation) ->
         text += f"| {CHANGES[pair['change']]} | `{pair['row']}` | `{pair['other']}` | {seeds} | {points_of(pair)} |\n"
     folds = {by: folds_of(crossvals, by) for by in CROSSVAL}
     return text + "".join(CROSSVAL[by] + lines for by, lines in folds.items() if lines)
-
-
-def patients_of(evaluation: Evaluation) -> int:
-    """How many patients the plane images show."""
-    return number_of_people(evaluation.plane_patients)
 
 
 def points_of(pair: Mapping[str, Any]) -> str:
@@ -207,7 +233,7 @@ def share_of(share: float | None) -> str:
     return "-" if share is None else f"{share:.3f}"
 
 
-def line_of(rows: Sequence[Mapping[str, Any]], unit_ms: float) -> str:
+def line_of(rows: Sequence[Mapping[str, Any]]) -> str:
     """A row of the table: the mean over seeds, with all of them where there are several."""
     first = rows[0]
     f1 = [row["int8"]["macro_f1"] for row in rows]
@@ -223,7 +249,7 @@ def line_of(rows: Sequence[Mapping[str, Any]], unit_ms: float) -> str:
         f"[{low:.3f}, {high:.3f}]",
         f"{mean(row['fp32']['macro_f1'] for row in rows):.3f}",
         *(f"{mean(row['int8'][share] for row in rows):.3f}" for share in ("accepted", "refused")),
-        f"{first['p50_ms'] / unit_ms:.2f}",
+        f"{first['time']:.2f}",
     ]
     return "| " + " | ".join(cells) + " |\n"
 
