@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from calibration.evaluate import Evaluation
 from compile.model.zoo import model_names
@@ -50,11 +51,14 @@ def test_the_page_says_what_the_test_images_chose() -> None:
     row = {**facts, "parameters": 1, "macs": 1, "time": 1.25}
     pair = {"ours": "a", "other": "b", "points": 1.0, "interval": [0.5, 1.5], "mcnemar_p": 0.0001}
     gain = {"change": "teachers", "row": "a-kd", "other": "a", "seeds": [0, 1], "points": 2.0, "interval": [-1.0, 5.0]}
-    document = {"rows": [row], "pairs": [pair], "gains": [gain], "crossval": []}
+    document: dict[str, Any] = {"rows": [row], "pairs": [pair], "gains": [gain], "crossval": []}
+    for number, teachers in enumerate((["b", "a"], ["c"])):
+        document["rows"].append({**row, "row": f"taught-{number}", "teachers": teachers})
     text = page(document, answered(evaluation))
     assert "| teachers | `a-kd` | `a` | 0, 1 | +2.0 | [-1.0, +5.0] |" in text
     assert "Nothing was chosen by these images but the comparators" in text and "on these very images" in text
     assert "| < 0.001 |" in text and "| 1.25 |" in text
+    assert "distilled from `a`, `b`;" in text and "`taught-0` + teachers |" in text and "`taught-1` + `c` |" in text
     assert "4 images of six\nplanes of 3 patients" in text  # two images name none and are one each
 
 

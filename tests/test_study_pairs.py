@@ -42,11 +42,23 @@ def test_answers_to_other_images_are_not_compared() -> None:
 
 
 def test_teachers_and_scan_are_told_apart_over_the_seeds_that_both_sides_have() -> None:
-    counts = {"edge_n-0": 4, "edge_n-1": 3, "edge_n-kd-0": 2, "edge_n-kd-1": 2, "edge_n-kd-2": 1, "edge_n_noscan-0": 6}
+    counts = {
+        "edge_n-0": 4,
+        "edge_n-kd-edge_s-0": 1,
+        "edge_n-1": 3,
+        "edge_n-kd-0": 2,
+        "edge_n-kd-1": 2,
+        "edge_n-kd-2": 1,
+        "edge_n_noscan-0": 6,
+    }
     found = gains({name: answered(wrong) for name, wrong in counts.items()}, IMAGES)
     told = [(pair["change"], pair["row"], pair["other"], pair["seeds"]) for pair in found]
-    assert told == [(TEACHERS, "edge_n-kd", "edge_n", [0, 1]), (SCAN, "edge_n", "edge_n_noscan", [0])]
-    assert found[0]["points"] == pytest.approx(f1(2, 2) - f1(4, 3), abs=0.01)
+    assert told == [
+        (TEACHERS, "edge_n-kd-edge_s", "edge_n", [0]),
+        (TEACHERS, "edge_n-kd", "edge_n", [0, 1]),
+        (SCAN, "edge_n", "edge_n_noscan", [0]),
+    ]
+    assert found[1]["points"] == pytest.approx(f1(2, 2) - f1(4, 3), abs=0.01)
     assert gains({"edge_n-ships-0": answered(0), "edge_n-kd-vmamba-0": answered(0)}, IMAGES) == []
 
 

@@ -16,7 +16,7 @@ from edge.errors import LabelsError
 
 LARGEST = 30e6  # parameters of a comparator that a student is measured against
 OURS = ("edge_n", "edge_s")
-KD, TWIN = "-kd", "_noscan"  # of a row's id: distilled, without a scan
+KD, TWIN = "-kd", "_noscan"  # in a row's id: distilled, without a scan
 TEACHERS, SCAN = "teachers", "scan"
 
 Row = Mapping[str, Any]  # as study.json keeps it; `answers` are the most probable planes of its INT8 bundle
@@ -82,7 +82,7 @@ def gains(rows: Rows, images: Answered) -> list[dict[str, Any]]:
         seeds.setdefault(row, set()).add(seed)
     made = []
     for row in seeds:
-        without = {TEACHERS: row.removesuffix(KD) if row.endswith(KD) else "", SCAN: twin_of(row)}
+        without = {TEACHERS: row.partition(KD)[0] if KD in row else "", SCAN: twin_of(row)}
         for change, other in without.items():
             common = sorted(seeds[row] & seeds.get(other, set()))
             if common:

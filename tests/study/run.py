@@ -41,7 +41,8 @@ def main() -> None:
 def started(arguments: argparse.Namespace) -> bool:
     """Do the first training that is not done, has its teachers, and that no other process holds."""
     for training in trainings():
-        has_teachers = all((arguments.work / f"{teacher}-0.json").is_file() for teacher in training.teachers)
+        last = "json" if training.by else "safetensors"  # what a teacher's training writes in the end
+        has_teachers = all((arguments.work / f"{teacher}-0.{last}").is_file() for teacher in training.teachers)
         is_wanted = not arguments.only or training.row in arguments.only
         record = arguments.work / f"{training.name}.json"
         if not is_wanted or not has_teachers or record.is_file():

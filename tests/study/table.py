@@ -182,7 +182,8 @@ def page(document: Mapping[str, Any], images: Answered) -> str:
         images: that every row answered.
     """
     rows, crossvals = document["rows"], document["crossval"]
-    told = ", ".join(f"`{teacher}`" for teacher in sorted({teacher for row in rows for teacher in row["teachers"]}))
+    several = {teacher for row in rows for teacher in row["teachers"] if len(row["teachers"]) > 1}
+    told = ", ".join(f"`{teacher}`" for teacher in sorted(several))
     counts = {"n": len(images.patients), "patients": number_of_people(images.patients)}
     counts |= {"done": len(rows) + len(crossvals), "planned": sum(1 for _ in trainings())}
     text = HEAD.format(teachers=told or "teachers", picture=PICTURE, **counts)
@@ -228,6 +229,11 @@ def folds_of(crossvals: Sequence[Mapping[str, Any]], by: str) -> str:
     return text
 
 
+def taught_by(teachers: Sequence[str]) -> str:
+    """What follows a distilled row's name: its teacher, or that it has several, which the page's head names."""
+    return f" + `{teachers[0]}`" if len(teachers) == 1 else " + teachers" if teachers else ""
+
+
 def share_of(share: float | None) -> str:
     """A share, or a dash where there was no such image."""
     return "-" if share is None else f"{share:.3f}"
@@ -240,7 +246,7 @@ def line_of(rows: Sequence[Mapping[str, Any]]) -> str:
     shown = f"{mean(f1):.3f}" + (f" ({', '.join(f'{value:.3f}' for value in f1)})" if len(f1) > 1 else "")
     low, high = first["int8"]["macro_f1_interval"]
     cells = [
-        f"`{first['row']}`" + (" + teachers" if first["teachers"] else ""),
+        f"`{first['row']}`" + taught_by(first["teachers"]),
         f"{first['parameters'] / 1e6:.2f} M",
         f"{first['macs'] / 1e9:.2f}",
         first["epochs"],
