@@ -134,6 +134,26 @@ def test_another_recipe_or_other_images_need_another_folder(done: tuple[Path, Pa
     check_told(run(table, output, "--folds", 3), 3, "other images or other folds")
 
 
+def test_a_finished_fold_is_not_taken_for_one_of_another_start_or_teacher(
+    done: tuple[Path, Path], run: Run, tmp_path: Path
+) -> None:
+    table, output = done
+    teachers = [tmp_path / f"{seed}.safetensors" for seed in range(2)]
+    for seed, path in enumerate(teachers):
+        torch.manual_seed(seed)
+        spec = ModelSpec("edge_n_noscan", (*PLANES, "not_standard"))
+        save_student(student_from_name("edge_n_noscan", 3), spec, path)
+    check_told(run(table, output, "--init", teachers[0]), 3, "with another --init")
+    check_told(run(table, output, "--init", tmp_path / "none"), 3, "is not a file")
+    taught = (table, tmp_path / "kd", "--feature-weight", 0, "--folds-only", "1", "--init", teachers[1])
+    first = run(*taught, "--teacher", teachers[0])
+    assert first.code == 0, first.err
+    assert run(*taught, "--teacher", teachers[0]).code == 0
+    check_told(run(*taught, "--teacher", teachers[1]), 3, "with another --teacher")
+    check_told(run(*taught, "--teacher", teachers[0], "--unlabelled", table), 3, "with another --unlabelled")
+    check_told(run(*taught[:-2], "--teacher", teachers[0]), 3, "with another --init")
+
+
 def test_each_fold_has_the_teacher_that_never_saw_its_patients(
     done: tuple[Path, Path], run: Run, tmp_path: Path
 ) -> None:

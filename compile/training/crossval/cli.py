@@ -196,7 +196,7 @@ def _train(
 ) -> None:
     from compile.training.crossval.folds import digest_from_folds
     from compile.training.crossval.folds_training import load_record, record_from_training
-    from compile.training.crossval.sources import source_of_fold, warnings_from_sources
+    from compile.training.crossval.sources import check_sources, source_of_fold, warnings_from_sources
     from compile.training.recipe import NOT_STANDARD
     from compile.training.recipe_file import checked_recipe
     from compile.training.teachers import teacher_from_text
@@ -216,7 +216,11 @@ def _train(
         return lambda stage, share: progress(f"fold {number} of {len(folds)}: {stage}", share)
 
     digest = digest_from_folds(folds)
-    open_numbers = [n for n in numbers if load_record(output, n, asked.recipe, digest) is None]
+    finished = [record for fold in folds if (record := load_record(output, fold.number, asked.recipe, digest))]
+    shown = [more.digest for more in asked.unlabelled] if finished else []
+    for record in finished:
+        check_sources(record, asked.teachers, asked.initial, shown)
+    open_numbers = [n for n in numbers if n not in {record.number for record in finished}]
     sources = [*asked.teachers, *filter(None, [asked.initial])]
     warnings = warnings_from_sources(sources, [folds[n - 1] for n in open_numbers])
     workers.wait()

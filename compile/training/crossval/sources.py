@@ -8,15 +8,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from compile.model.spec import METADATA_KEY
 from compile.training.crossval.folds import Fold
-from compile.training.crossval.folds_training import seen_images
+from compile.training.crossval.folds_training import FoldRecord, seen_images
 from edge.errors import CheckpointError, LabelsError
+from edge.files import sha256_from_bytes, sha256_from_file
 
 PLACE = "{fold}"  # stands for the number of a fold
+IMAGENET = "imagenet"  # a start that is no file: that of an installed package
 HEADER_BYTES = 1 << 16  # the description stands in front of the weights
 
 
@@ -48,6 +51,47 @@ def warnings_from_sources(texts: Sequence[str], folds: Sequence[Fold]) -> tuple[
                 f"among them, the figures are too good: give PATH/fold{PLACE}/weights.safetensors of edge crossval."
             )
     return tuple(warnings)
+
+
+def check_sources(record: FoldRecord, teachers: Sequence[str], initial: str, unlabelled: Sequence[str]) -> None:
+    """Compare what a finished fold was made from with what is asked for; the digest asked for names none of these.
+
+    Args:
+        record: of the fold.
+        teachers: as on the command line.
+        initial: as on the command line; empty for fresh weights.
+        unlabelled: digests of the images for the teachers only.
+
+    Raises:
+        CheckpointError: one of them is another, or its file is not there.
+    """
+    recipe = json.loads(record.recipe)
+    distillation = recipe["distillation"]
+    taught = [name.split()[-1] for name in distillation["teachers"]] if distillation else []
+    shown = [digest for name, digest in record.made_from.items() if name.startswith("unlabelled ")]
+    start = f"{recipe['model']} {_sha256(initial, record)}" if initial and initial != IMAGENET else ""
+    started = sha256_from_bytes(json.dumps({**recipe, "initial": start}, sort_keys=True).encode())
+    same = {
+        "--teacher": taught == [_sha256(text, record) for text in teachers],
+        "--init": (started == record.made_from["recipe"]) != (initial == IMAGENET),
+        "--unlabelled": shown == list(unlabelled),
+    }
+    for option, is_same in same.items():
+        if not is_same:
+            raise CheckpointError(
+                f"Fold {record.name} was trained with another {option}.",
+                "Choose another -o folder, or remove this one to start anew.",
+            )
+
+
+def _sha256(text: str, record: FoldRecord) -> str:
+    path = _path(source_of_fold(text, record.number))
+    if not path.is_file():
+        raise CheckpointError(
+            f"{path} is not a file: whether fold {record.name} was trained with it is not known.",
+            "Put it back, or choose another -o folder.",
+        )
+    return sha256_from_file(path)
 
 
 def _is_known_to_be_new(text: str, fold: Fold) -> bool:
