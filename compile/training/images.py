@@ -111,7 +111,8 @@ def training_images_from_dataset(
         held_out: images whose files and patients must not be trained on.
         recipe: labels, rejects and seed; a recipe with teachers uses images of other labels without them.
         progress: told what is done, 0..1.
-        unlabelled: more images for the teachers, their labels ignored; of a table with splits only "train".
+        unlabelled: more images for the teachers, their labels ignored; of a table with splits only "train", and no
+            patient or file of the data set's own other splits.
 
     Raises:
         LabelsError: no image is left, or a label of the recipe has none.
@@ -150,7 +151,8 @@ def _sources(
             "Add images of every label to the split train; images of held-out patients do not count.",
         )
     others = [usable.where(labels=set(usable.labels) - known)] if recipe.distillation else []
-    return labelled, others + [_not_held_out(trainable(more), held_out) for more in unlabelled]
+    tested = replace(dataset, samples=tuple(s for s in dataset.samples if s.split not in ("train", "")))
+    return labelled, others + [_not_held_out(_not_held_out(trainable(m), held_out), tested) for m in unlabelled]
 
 
 def trainable(dataset: Dataset) -> Dataset:

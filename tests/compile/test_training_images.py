@@ -166,6 +166,16 @@ def test_teachers_also_see_training_images_of_other_labels_but_no_held_out_one(
     assert images.targets[6:8].tolist() == [NO_TARGET] * 2 and images.targets[8:].tolist() == [REJECT] * NEGATIVES
 
 
+def test_teachers_never_show_what_the_table_itself_keeps_for_a_test(
+    data: tuple[Dataset, Dataset], tmp_path: Path
+) -> None:
+    more = [("u0.png", "femur", "", "p20", ""), ("u1.png", "femur", "", "p7", ""), ("v0.png", "femur", "", "", "")]
+    extra = dataset_of(tmp_path / "more", more)  # p7 and v0.png are of the table's split val
+    images = training_images_from_dataset(*data, WITH_TEACHERS, silent, [extra])
+    assert np.array_equal(images.squares[7].numpy(), square_of(extra.root / "u0.png"))
+    assert images.unlabelled == 2
+
+
 def test_planes_that_a_mirror_changes_are_marked(data: tuple[Dataset, Dataset]) -> None:
     images = training_images_from_dataset(*data, replace(RECIPE, unflipped=("femur",)), silent)
     assert images.may_flip[:6].tolist() == [True, False, True] * 2 and bool(images.may_flip[6:].all())
