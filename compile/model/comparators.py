@@ -53,7 +53,7 @@ class Comparator(nn.Module):
     def __init__(self, name: str, classes: int, in_channels: int = 3, drop_path: float = 0.0) -> None:
         super().__init__()
         options: dict[str, Any] = {"num_classes": classes, "in_chans": in_channels}
-        if drop_path and name != "repvit_m1_0":  # the one without stochastic depth
+        if name == "swin_tiny" or (drop_path and name != "repvit_m1_0"):  # swin has it unasked, repvit not at all
             options["drop_path_rate"] = drop_path
         if name == "swin_tiny":
             options["strict_img_size"] = False

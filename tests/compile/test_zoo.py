@@ -58,6 +58,11 @@ def test_drop_path_reaches_the_blocks(name: str) -> None:
     assert any(getattr(m, "rate", 0) == 0.5 or getattr(m, "drop_prob", 0) == 0.5 for m in model.modules())
 
 
+def test_no_drop_path_is_none_in_swin_too() -> None:
+    model = model_from_name("swin_tiny", classes=2, in_channels=1, drop_path=0.0)
+    assert not any(getattr(module, "drop_prob", 0) for module in model.modules())
+
+
 @pytest.mark.parametrize(("name", "size_px"), [("mspanet", 32), ("swin_tiny", 46), ("convnextv2_tiny", 16)])
 def test_a_size_that_a_network_does_not_take_is_told_before_it_is_trained(name: str, size_px: int) -> None:
     model = model_from_name(name, classes=2)
