@@ -6,7 +6,8 @@
                                                   `------- a student's batches draw (view, image) -------> Batch
 
 Teacher and student see the same crop, mixed images included. Crops depend on images and augmentation only, answers on
-one teacher each: another student, seed or loss finds them made, another teacher adds its own.
+one teacher each: another student or loss finds them made, another teacher adds its own. The synthetic images follow
+the run's seed, so another seed has crops of its own.
 
 Source: Shen and Xing, A Fast Knowledge Distillation Framework for Visual Recognition, arXiv 2112.01528, section 3.
 """
