@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from compile.training.recipe import Distillation, Recipe
     from compile.training.workers import Workers
 
+MAX_SEED = 2**32 - 1  # what every source of random numbers takes
 MODEL = Annotated[str, typer.Argument(help="Zoo name, e.g. edge_n.")]
 DATA = Annotated[Path, typer.Option("--data", help="Images: a LABELS.csv, or a folder in a known layout.")]
 OUT = Annotated[Path, typer.Option("--output", "-o", help="Weights to write, NAME.safetensors.")]
@@ -29,7 +30,7 @@ BATCH = Annotated[Optional[int], typer.Option("--batch", help="Images a step, ov
 OPTIMIZER = Annotated[Optional[str], typer.Option("--optimizer", help="adamw or sgd.")]
 LR = Annotated[Optional[float], typer.Option("--lr", help="Peak learning rate.")]
 INITIAL = Annotated[str, typer.Option("--init", help="Weights to start from: a file of the same network, or imagenet.")]
-SEED = Annotated[int, typer.Option("--seed", help="Of everything random.")]
+SEED = Annotated[int, typer.Option("--seed", help="Of everything random.", min=0, max=MAX_SEED)]
 WORK = Annotated[Optional[Path], typer.Option("--work", help="Checkpoint and log; a run goes on from here.")]
 THREADS = Annotated[Optional[int], typer.Option("--threads", help="Threads of torch; else as many as cores.", min=1)]
 JSON = Annotated[bool, typer.Option("--json", help="One JSON document at the end.")]
@@ -115,6 +116,7 @@ def distill(
     made = replace(
         made, distillation=distillation_from_options(kd, kd_weight, label_weight, feature_weight, temperature, views)
     )
+    check_views(views, views_folder)
     sources = Sources(data, held_out, initial, tuple(teacher), tuple(unlabelled or ()), views_folder)
     _run(made, sources, output, work, threads, as_json)
 
@@ -138,6 +140,12 @@ class Sources:
     teachers: tuple[str, ...] = ()
     unlabelled: tuple[Path, ...] = ()
     views: Path | None = None
+
+
+def check_views(views: int, folder: Path | None) -> None:
+    """Raise UsageError for a folder of views without views."""
+    if folder is not None and not views:
+        raise UsageError("--views-folder is given, and no views are kept.", "Give --views N besides.")
 
 
 def distillation_from_options(
@@ -223,6 +231,7 @@ def _run(recipe: Recipe, sources: Sources, output: Path, work: Path | None, thre
 
     if output.suffix != ".safetensors":
         raise UsageError(f"The output {output} is not named NAME.safetensors.", "Give -o NAME.safetensors.")
+    _check_output(output, sources)
     if threads is not None:
         torch.set_num_threads(threads)
     folder = work or output.parent / "work" / f"train-{output.stem}"
@@ -248,6 +257,15 @@ def _run(recipe: Recipe, sources: Sources, output: Path, work: Path | None, thre
         )
         if workers.writes:
             _print(artifact, folder, as_json)
+
+
+def _check_output(output: Path, sources: Sources) -> None:
+    """Refuse, before hours of training, what could not be written or would overwrite what is learned from."""
+    if output.is_dir():
+        raise UsageError(f"The output {output} is a folder.", "Give the name of a file.")
+    for text in (*sources.teachers, *filter(None, [sources.initial])):
+        if output.exists() and Path(text).exists() and output.samefile(text):
+            raise UsageError(f"The output {output} would overwrite weights that are learned from.", "Give another -o.")
 
 
 def distillation_with_teachers(distillation: Distillation, teachers: list[Any]) -> Distillation:

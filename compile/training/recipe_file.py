@@ -20,6 +20,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+MIN_PX = 8  # a side on which every augmentation is a pixel at least
+MAX_BALANCE = 4.0  # beyond that the weights of frequent classes underflow
 ELSEWHERE = ("model", "phases", "distillation", "seed", "initial")  # fields that the command line alone decides
 
 
@@ -51,7 +53,7 @@ def phases_from_text(text: str) -> tuple[Phase, ...]:
     Raises:
         UsageError: it is none.
     """
-    parts = [re.fullmatch(r"([1-9]\d*)@([1-9]\d*)", part.strip()) for part in text.split(",")]
+    parts = [re.fullmatch(r"([1-9]\d{0,5})@([1-9]\d{0,5})", part.strip()) for part in text.split(",")]
     if not all(parts):
         raise UsageError(f"{text!r} is no schedule.", "Give EPOCHS@PIXELS[,EPOCHS@PIXELS...], e.g. 90@160,25@224.")
     return tuple(Phase(int(part[1]), int(part[2])) for part in parts if part)
@@ -68,9 +70,10 @@ def checked_recipe(recipe: Recipe) -> Recipe:
     wrong += [(recipe, name) for name in ("lr", "clip") if not 0 < getattr(recipe, name) < inf]
     from_0 = ("mixup", "weight_decay", "warmup_epochs", "balance")
     wrong += [(recipe, name) for name in from_0 if not 0 <= getattr(recipe, name) < inf]
+    wrong += [(recipe, "balance")] if recipe.balance > MAX_BALANCE else []
     wrong += [(recipe, "optimizer")] if recipe.optimizer not in OPTIMIZERS else []
     wrong += [(recipe, "labels")] if not _are_planes(recipe.labels) else []
-    wrong += [(recipe, "phases")] if any(phase.size_px > SOURCE_PX for phase in recipe.phases) else []
+    wrong += [(recipe, "phases")] if any(not MIN_PX <= phase.size_px <= SOURCE_PX for phase in recipe.phases) else []
     wrong += _wrong_ranges(recipe.augmentation)
     kd = recipe.distillation
     if kd is not None:
@@ -82,8 +85,9 @@ def checked_recipe(recipe: Recipe) -> Recipe:
     for owner, name in wrong:
         raise UsageError(
             f"The recipe's {name} is {getattr(owner, name)!r}, which is out of range.",
-            f"Shares lie in 0..1, weights at 0 or above, factors at 1 or above, sizes up to {SOURCE_PX} px; each plane "
-            f"stands once; known are {', '.join((*OPTIMIZERS, *KINDS))}.",
+            f"Shares lie in 0..1, weights at 0 or above, factors at 1 or above, balance up to {MAX_BALANCE:g}, "
+            f"sizes from {MIN_PX} up to {SOURCE_PX} px; each plane stands once; "
+            f"known are {', '.join((*OPTIMIZERS, *KINDS))}.",
         )
     return recipe
 

@@ -156,6 +156,7 @@ def test_a_bundle_is_probed_without_torch_and_figures_of_phantoms_say_so(stripes
 BAD = {
     "encoder": (["missing.edge"], "is not a file", 3),
     "labels": (["{weights}", "--labels", "missing.txt"], "cannot be read", 2),
+    "seed": (["{weights}", "--seed", "-1"], "--seed", 2),
     "data set": (["{weights}", "--only-datasets", "hc18"], "no image of these planes", 3),
 }
 
@@ -169,6 +170,17 @@ def test_what_cannot_be_probed_is_refused(
     weights.touch()
     filled = [argument.format(weights=weights) for argument in arguments]
     check_told(edge("probe", *filled, "--data", table, "-o", tmp_path / "out", "--json"), code, told)
+
+
+def test_a_test_part_without_a_trained_plane_is_refused(
+    tmp_path: Path, edge: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mount(monkeypatch)
+    weights, table = tmp_path / "w.safetensors", table_of(tmp_path / "data", "fpdb", 6)
+    weights.touch()
+    rows = table.read_text().splitlines()
+    table.write_text("\n".join(row.replace("abdomen,test", "thorax,test") for row in rows if "femur,test" not in row))
+    check_told(edge("probe", weights, "--data", table, "-o", tmp_path / "out"), 3, "No test image shows")
 
 
 def test_an_encoder_that_is_not_there_is_named() -> None:

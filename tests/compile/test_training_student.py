@@ -116,10 +116,15 @@ BAD = {
     "model": (["edge-n"], "edge_n", 2),
     "schedule": (["edge_n", "--epochs", "5@0"], "no schedule", 2),
     "size beyond what is kept of an image": (["edge_n", "--epochs", "1@288"], "up to 256 px", 2),
+    "size of a few pixels": (["edge_n", "--epochs", "1@4"], "from 8 up to", 2),
+    "seed below 0": (["edge_n", "--seed", "-1"], "--seed", 2),
+    "seed beyond 32 bits": (["edge_n", "--seed", 2**32], "--seed", 2),
     "optimizer": (["edge_n", "--optimizer", "adam"], "optimizer is 'adam'", 2),
     "rate": (["edge_n", "--lr", "-1"], "lr is -1", 2),
     "recipe file": (["edge_n", "--recipe", "missing.toml"], "cannot be read", 2),
     "labels file": (["edge_n", "--labels", "missing.txt"], "cannot be read", 2),
+    "output is a folder": (["edge_n", "-o", "{folder}"], "is a folder", 2),
+    "output is what is learned from": (["edge_n", "-o", "{weights}", "--init", "{weights}"], "would overwrite", 2),
     "output": (["edge_n", "-o", "weights.pt"], "NAME.safetensors", 2),
 }
 
@@ -128,12 +133,18 @@ BAD = {
 def test_what_cannot_mean_anything_is_a_usage_error(
     data: tuple[Dataset, Dataset], tmp_path: Path, edge: Command, arguments: list[str], told: str, code: int
 ) -> None:
+    folder, weights = tmp_path / "folder.safetensors", tmp_path / "i.safetensors"
+    folder.mkdir()
+    weights.touch()
+    filled = [str(argument).format(folder=folder, weights=weights) for argument in arguments]
     output = [] if "-o" in arguments else ["-o", tmp_path / "w.safetensors"]
-    done = edge("train", *arguments, "--data", data[0].root / "labels.csv", *output, "--json")
+    done = edge("train", *filled, "--data", data[0].root / "labels.csv", *output, "--json")
     assert done.code == code and told in done.err
 
 
-@pytest.mark.parametrize("text", ["", "90", "90@", "0@160", "5@0", "-1@160", "90@160;25@224", "9.5@160"])
+@pytest.mark.parametrize(
+    "text", ["", "90", "90@", "0@160", "5@0", "-1@160", "90@160;25@224", "9.5@160", "9" * 5000 + "@160"]
+)
 def test_a_schedule_that_means_nothing_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="no schedule"):
         phases_from_text(text)

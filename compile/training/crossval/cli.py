@@ -29,6 +29,7 @@ from compile.training.cli import (
     THREADS,
     UNLABELLED,
     VIEWS,
+    check_views,
     distillation_from_options,
     distillation_with_teachers,
     recipe_from_options,
@@ -121,6 +122,7 @@ def crossval(
     asked_of_teachers = (unlabelled, views, views_folder, kd_weight, label_weight, feature_weight, temperature)
     if not teacher and (kd != "kd" or any(asked_of_teachers)):
         raise UsageError("An option of distillation is given, and there is no teacher.", "Give --teacher.")
+    check_views(views, views_folder)
     if threads is not None:
         torch.set_num_threads(threads)
     made = recipe_from_options(model, epochs, labels, recipe, batch, optimizer, lr, seed)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from compile.training.cli import DATA
+from compile.training.cli import DATA, MAX_SEED
 from edge.commands.progress import progress_bar
 from edge.commands.terminal import AsJson, Threads, pairs_table, show_json, show_research_line, show_table, user_keyring
 from edge.errors import LabelsError, UsageError
@@ -31,7 +31,7 @@ ONLY = Annotated[
 COHORT = Annotated[Optional[list[str]], typer.Option("--cohort", help="NAME=LABELS.csv of another place; is answered.")]
 FEW = Annotated[int, typer.Option("--few", help="Probe besides with that many images a plane.", min=0)]
 DRAWS = Annotated[int, typer.Option("--draws", help="Seeded draws of the few images.", min=1)]
-SEED = Annotated[int, typer.Option("--seed", help="Of cuts and draws.")]
+SEED = Annotated[int, typer.Option("--seed", help="Of cuts and draws.", min=0, max=MAX_SEED)]
 
 PROTOCOL = "demo"  # whose planes are told apart where no --labels are given
 DOCUMENT = "probe.json"
@@ -109,7 +109,10 @@ def _parts(
         raise LabelsError(
             f"The split train of {data} shows {len(shown)} planes of these.", "Give images of two or more."
         )
-    return patients_from_looks(train, progress), test.where(labels=shown), shown
+    tested = test.where(labels=shown)
+    if not tested.samples:
+        raise LabelsError(f"No test image shows {', '.join(shown)}, which {data} trains.", "Add such images.")
+    return patients_from_looks(train, progress), tested, shown
 
 
 def _probed(
