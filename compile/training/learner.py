@@ -49,7 +49,7 @@ class Learner(nn.Module):
         self.guide: Teacher | None = None
         self.projections = nn.ModuleList()
         if recipe.distillation is not None and recipe.distillation.feature_weight:
-            self.guide = next((teacher for teacher in teachers if has_stages(teacher)), None)
+            self.guide = _guide(teachers)
             if self.guide is None or not stages_of(student):
                 raise UsageError(
                     "Neither side of a feature loss may lack stages, and one does.",
@@ -92,6 +92,49 @@ class Learner(nn.Module):
                 parts["feature"] = feature_loss(ours, theirs)
                 loss = loss + recipe.feature_weight * parts["feature"]
         return {"loss": loss, **parts}
+
+
+def check_teachers(student: nn.Module, recipe: Recipe, teachers: Sequence[Teacher]) -> None:
+    """Let teachers answer a black image of every size of the schedule, before hours are spent on one they do not take.
+
+    Args:
+        student: to train; left in the mode it is in.
+        recipe: its sizes, and whether stage maps are compared.
+        teachers: frozen.
+
+    Raises:
+        UsageError: a teacher does not take a size, or its stage maps have other sides there than the student's.
+    """
+    guide = _guide(teachers) if recipe.distillation is not None and recipe.distillation.feature_weight else None
+    for size_px in sorted({phase.size_px for phase in recipe.phases}):
+        gray = torch.zeros(1, 1, size_px, size_px)
+        for teacher in teachers:
+            try:
+                theirs = [one.shape[2:] for one in seen(teacher, gray, teacher is guide)[1]]
+            except (AssertionError, RuntimeError, ValueError) as error:  # timm asserts, torch raises
+                cause = str(error).partition("\n")[0].rstrip(".")
+                raise UsageError(
+                    f"The teacher {teacher.name.split()[0]} does not take images of {size_px} px: {cause}.",
+                    "Give a multiple of 32, 64 px or more.",
+                ) from error
+            if teacher is guide and stages_of(student) and theirs != _sides(student, gray):
+                raise UsageError(
+                    f"At {size_px} px the stage maps of {teacher.name.split()[0]} have other sides than the student's.",
+                    "Give multiples of 32 px, or --feature-weight 0.",
+                )
+
+
+def _guide(teachers: Sequence[Teacher]) -> Teacher | None:
+    return next((teacher for teacher in teachers if has_stages(teacher)), None)
+
+
+def _sides(student: nn.Module, gray: Tensor) -> list[torch.Size]:
+    """Height and width of each stage map."""
+    training = student.training
+    with torch.no_grad(), recorded_maps(student) as maps:
+        student.eval()(gray)
+    student.train(training)
+    return [one.shape[2:] for one in maps]
 
 
 def _logit_loss(recipe: Distillation, logits: Tensor, teacher: Tensor, targets: Tensor) -> Tensor:

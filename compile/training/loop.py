@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -142,6 +143,8 @@ def _prepared(
         raise UsageError(
             f"A batch of {recipe.batch} images cannot be shared by {workers.count} processes.", "Raise --batch."
         )
+    if recipe.batch < 2 * workers.count:
+        _check_single(model, recipe)
     device = workers.device
     torch.manual_seed(recipe.seed)  # of the projections
     learner = Learner(model, recipe, teachers).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
@@ -153,6 +156,20 @@ def _prepared(
     images = replace(images, squares=images.squares.to(device))
     text = torch.from_numpy(text_blocks(TEXT_BLOCKS, recipe.seed)).to(device)
     return _Run(state, learner, images, text, recipe, made_from, folder, workers, progress, clock)
+
+
+def _check_single(model: nn.Module, recipe: Recipe) -> None:
+    """Refuse one image a step where a normalisation over the batch would see one pixel of it."""
+    trial = copy.deepcopy(model).cpu().train()
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        for phase in recipe.phases:
+            try:
+                trial(torch.zeros(1, 1, phase.size_px, phase.size_px))
+            except ValueError as error:
+                raise UsageError(
+                    f"One image of {phase.size_px} px a step and process is too little to train on: {error}.",
+                    "Raise --batch.",
+                ) from error
 
 
 def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:

@@ -17,6 +17,7 @@ from compile.model.initial import initial_from_text
 from compile.model.spec import ModelSpec
 from compile.model.zoo import check_size, model_from_name
 from compile.training.images import inputs_from_dataset, training_images_from_dataset
+from compile.training.learner import check_teachers
 from compile.training.loop import HeldOut, trained
 from compile.training.recipe import NOT_STANDARD, Recipe
 from compile.training.teachers import Teacher
@@ -80,6 +81,7 @@ def student_from_dataset(
         synthetic = synthetic or start.synthetic
     for phase in recipe.phases:
         check_size(model, preprocess.channels, phase.size_px)
+    check_teachers(model, recipe, teachers)
     images = training_images_from_dataset(dataset, held_out, recipe, progress, unlabelled)
     if recipe.distillation is not None and recipe.distillation.views:
         if workers.writes:

@@ -79,7 +79,11 @@ def workers_from_environment(environment: Mapping[str, str]) -> Iterator[Workers
     device = torch.device("cuda", local) if has_gpu else torch.device("cpu")
     if has_gpu:
         torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if has_gpu else "gloo", rank=rank, world_size=count, timeout=PATIENCE)
+    try:
+        distributed.init_process_group("nccl" if has_gpu else "gloo", rank=rank, world_size=count, timeout=PATIENCE)
+    except ValueError as error:  # without MASTER_ADDR or MASTER_PORT, which torch reads itself
+        cause = str(error).rpartition(": ")[2].rstrip(".")
+        raise UsageError(f"WORLD_SIZE is set, but {cause}.", "Start the run with torchrun.") from error
     try:
         yield Workers(rank, count, device)
     finally:

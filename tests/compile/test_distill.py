@@ -19,7 +19,7 @@ from compile.model.zoo import model_from_name
 from compile.training.augment import text_blocks
 from compile.training.images import Batch, batches
 from compile.training.kd import kd_loss
-from compile.training.learner import Learner
+from compile.training.learner import Learner, check_teachers
 from compile.training.loop import trained
 from compile.training.recipe import NOT_STANDARD, Distillation, Phase
 from compile.training.stage_maps import STRIDES, recorded_maps, stages_of
@@ -134,6 +134,24 @@ def test_features_of_a_teacher_without_stages_are_a_usage_error() -> None:
         Learner(fresh(), KD, [blind])
 
 
+def test_a_size_that_a_teacher_does_not_take_is_told_before_it_is_trained() -> None:
+    teacher = replace(teacher_of(), name="mspanet 0", module=model_from_name("mspanet", 3).eval())
+    with pytest.raises(UsageError, match="mspanet does not take images of 32 px"):
+        check_teachers(fresh(), KD, [teacher])
+    check_teachers(fresh(), replace(KD, phases=(Phase(1, 64),)), [teacher])
+
+
+def test_stage_maps_of_other_sides_are_told_before_they_are_compared() -> None:
+    teacher = replace(teacher_of(), module=model_from_name("convnextv2_tiny", 3).eval())
+    student, odd = fresh(), replace(KD, phases=(Phase(1, 72),))
+    with pytest.raises(UsageError, match="other sides"):
+        check_teachers(student, odd, [teacher])
+    without = Distillation(("vmamba",), feature_weight=0.0)
+    check_teachers(student, replace(odd, distillation=without), [teacher])
+    check_teachers(student, KD, [teacher_of()])
+    assert student.training
+
+
 def test_a_distilled_run_that_was_stopped_ends_in_the_very_same_weights(tmp_path: Path) -> None:
     def distilled(folder: Path, progress: object = silent) -> dict[str, Tensor]:
         images = images_of(unlabelled=4)
@@ -197,6 +215,7 @@ BAD = {
     "sononet": (["--teacher", "sononet16:missing.safetensors"], "cannot be read", 3),
     "temperature": (["--temperature", "0"], "temperature is 0", 2),
     "weight": (["--kd-weight", "-1"], "kd-weight", 2),
+    "folder without views": (["--views-folder", "kept"], "no views are kept", 2),
 }
 
 

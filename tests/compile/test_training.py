@@ -284,6 +284,21 @@ def test_half_of_torchrun_is_a_usage_error() -> None:
         pass
 
 
+def test_torchrun_s_address_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    environment = {"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0"}
+    with pytest.raises(UsageError, match="MASTER_ADDR"), workers_from_environment(environment):
+        pass
+
+
+def test_one_image_a_step_is_refused_where_a_normalisation_would_see_one_pixel(tmp_path: Path) -> None:
+    single = replace(RECIPE, batch=1)
+    with pytest.raises(UsageError, match="of 32 px"):
+        trained(fresh(), images_of(), held_out_of(), single, tmp_path, silent)
+    with pytest.raises(UsageError, match="of 32 px"):
+        trained(fresh(), images_of(), held_out_of(), RECIPE, tmp_path, silent, workers=Workers(0, 3))
+
+
 def test_phases_follow_each_other() -> None:
     recipe = replace(RECIPE, phases=(Phase(2, 32), Phase(1, 64)))
     assert [recipe.input_px(epoch) for epoch in range(4)] == [32, 32, 64, 64]
