@@ -221,16 +221,20 @@ def _step(run: _Run, batch: Any) -> dict[str, float]:
     with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bf16(device)):
         parts = run.shared(batch)
     loss = parts["loss"]
-    if not bool(torch.isfinite(loss)):
-        raise UsageError(
-            f"The loss is {float(loss.detach())}: training has diverged.", "Lower the learning rate (--lr)."
-        )
+    _check_finite("loss", loss)
     run.state.optimizer.zero_grad()
     loss.backward()
-    nn.utils.clip_grad_norm_(run.state.learner.parameters(), run.recipe.clip)
+    _check_finite("gradient's norm", nn.utils.clip_grad_norm_(run.state.learner.parameters(), run.recipe.clip))
     run.state.optimizer.step()
     run.state.average.update_parameters(run.state.learner.student)  # type: ignore[operator]  # an AveragedModel's
     return {name: float(value.detach()) for name, value in parts.items()}
+
+
+def _check_finite(name: str, value: Tensor) -> None:
+    if not bool(torch.isfinite(value)):
+        raise UsageError(
+            f"The {name} is {float(value.detach())}: training has diverged.", "Lower the learning rate (--lr)."
+        )
 
 
 def has_fast_bf16(device: torch.device) -> bool:

@@ -224,6 +224,14 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
         trained(broken, images_of(), held_out_of(), RECIPE, tmp_path, silent)
 
 
+def test_a_gradient_that_is_no_number_stops_the_run_before_the_weights_are_lost(tmp_path: Path) -> None:
+    broken = fresh()
+    broken.head.bias.register_hook(lambda gradient: gradient * float("nan"))
+    with pytest.raises(UsageError, match="gradient's norm is nan: training has diverged"):
+        trained(broken, images_of(), held_out_of(), RECIPE, tmp_path, silent)
+    assert all(bool(torch.isfinite(value).all()) for value in broken.parameters())
+
+
 SHARED = """
 import os, sys
 from pathlib import Path
