@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "h")  # 6 colours and 11 markers: 66 planes differ
 CROSSES = ("x", "+", "1", "2", "3", "4")  # of what is no plane
-DASHES = ("-", "--", "-.", ":")
+DASHES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))  # with 6 colours: 30 planes differ
 GREY = "#777777"
+MANY = 12  # planes; a legend of so many lines in one column would cover the axis
 CORNER = 0.2  # side of the part of a ROC curve that is drawn twice: few false alarms, high sensitivity
 WIDTH, DPI = 5.6, 150  # inches; the text stays readable where a phone shows the picture 360 points wide
 
 
 def png_from_roc(curves: Sequence[RocCurve], areas: dict[str, float | None]) -> bytes:
     """All planes in one picture, the upper left corner enlarged in it; `areas`: label -> AUC."""
-    figure = new_figure(WIDTH, 5.2 + 0.2 * len(curves))
+    columns = 1 if len(curves) < MANY else 2
+    figure = new_figure(WIDTH, 5.5 + 0.15 * -(-len(curves) // columns))
     axes = figure.subplots()
     corner = axes.inset_axes((0.42, 0.08, 0.52, 0.52), xlim=(-0.005, CORNER), ylim=(1 - CORNER, 1.005))
     for number, curve in enumerate(curves):
@@ -44,7 +46,8 @@ def png_from_roc(curves: Sequence[RocCurve], areas: dict[str, float | None]) -> 
     corner.grid(color="#dddddd", linewidth=0.5)
     axes.indicate_inset_zoom(corner, edgecolor=GREY)
     handles, names = axes.get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", fontsize=8, title="plane, AUC", title_fontsize=8)
+    where: dict[str, Any] = {"loc": "outside lower center", "ncols": columns, "handlelength": 4}
+    figure.legend(handles, names, fontsize=8, title="plane, AUC", title_fontsize=8, **where)
     return png_from_figure(figure, DPI)
 
 
@@ -83,6 +86,7 @@ def png_from_coverage(curve: CoverageCurve, coverage: Coverage, threshold: float
     axes.set_xlim(0, 1.01)
     axes.set_ylim(min(0.5, *curve.accuracy, *curve.refused) - 0.02, 1.02)
     axes.set_xlabel("share of the plane images accepted")
+    axes.set_ylabel("share")
     axes.grid(color="#dddddd", linewidth=0.5)
     axes.legend(loc="lower left", fontsize=8)
     return png_from_figure(figure, DPI)

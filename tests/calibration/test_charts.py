@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from calibration.evaluate import Coverage
+from calibration.reports import charts
 from calibration.reports.charts import png_from_calibration, png_from_coverage, png_from_embedding, png_from_roc
 from calibration.reports.curves import Bin, Calibration, CoverageCurve, RocCurve
 from calibration.reports.embedding import Embedding
@@ -32,6 +34,38 @@ def test_a_picture_is_a_png_that_a_phone_and_a_page_can_show(name: str) -> None:
     assert picture.format == "PNG"
     assert picture.width == 840 and 600 < picture.height < 1100
     assert len(set(picture.convert("L").tobytes())) > 20  # something is drawn
+
+
+def figures_drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that the charts draw from now on, each laid out as it is saved."""
+    drawn: list[Figure] = []
+
+    def keep(figure: Figure, dpi: int) -> bytes:
+        figure.set_dpi(dpi)
+        figure.canvas.draw()
+        drawn.append(figure)
+        return b""
+
+    monkeypatch.setattr(charts, "png_from_figure", keep)
+    return drawn
+
+
+@pytest.mark.parametrize("planes", [1, 6, 11, 12, 21, 30])
+def test_every_plane_of_a_roc_has_its_own_look_and_the_legend_covers_nothing(
+    planes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = figures_drawn(monkeypatch)
+    png_from_roc([RocCurve(f"plane_{number}", (0.0, 1.0), (0.5, 1.0)) for number in range(planes)], {})
+    axes = drawn[0].axes[0]
+    assert len({(line.get_color(), str(line._dash_pattern)) for line in axes.lines[:planes]}) == planes  # type: ignore[attr-defined]
+    assert drawn[0].legends[0].get_window_extent().y1 <= axes.xaxis.label.get_window_extent().y0
+
+
+def test_both_axes_of_a_curve_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = figures_drawn(monkeypatch)
+    for name in ("roc", "calibration", "coverage"):
+        PICTURES[name]()
+    assert all(figure.axes[0].get_xlabel() and figure.axes[0].get_ylabel() for figure in drawn)
 
 
 def test_a_picture_is_the_same_at_every_run() -> None:
