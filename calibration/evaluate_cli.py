@@ -77,10 +77,12 @@ def evaluate(
 ) -> None:
     """Measure bundles on labelled images; several stand side by side, compared with the first."""
     from calibration.comparison import comparison_from_evaluations
-    from calibration.reports.report import PAGE, document_from_evaluations
+    from calibration.reports.report import PAGE, check_folder, document_from_evaluations
 
     if data is None and len(bundles) > 1 and bundles[-1].suffix == ".csv":
         bundles, data = bundles[:-1], bundles[-1]
+    if report is not None:
+        check_folder(report)
     images = Images(data, split, skip_unknown, others)
     answered = [_answered(path, images, report is not None, threads, as_json) for path in bundles]
     evaluations = [one.evaluation for one in answered]

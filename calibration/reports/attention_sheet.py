@@ -122,6 +122,6 @@ def _heading(evaluation: Evaluation) -> str:
     legend = (
         "Grad-CAM of the most probable plane on the network's last map; violet to orange: rising to the map's maximum."
     )
-    watermark = drawable(evaluation.manifest.watermark or "")
-    warnings = (watermark, RESEARCH_USE.en, credit_from_folder(evaluation.dataset.root))
-    return "\n".join([f"{evaluation.name}. {legend}", *(line for line in warnings if line)])
+    warnings = (evaluation.manifest.watermark or "", RESEARCH_USE.en, credit_from_folder(evaluation.dataset.root))
+    lines = (f"{evaluation.name}. {legend}", *warnings)
+    return "\n".join(line for line in map(drawable, lines) if line)

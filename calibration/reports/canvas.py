@@ -23,8 +23,8 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def drawable(text: str) -> str:
-    """What matplotlib's own font can draw of a bilingual line: its part before the Chinese one."""
-    return "".join(letter for letter in text if ord(letter) < FIRST_CJK).strip()
+    """What matplotlib's own font can draw of a line: no Chinese, and a dollar as a dollar, not as a formula."""
+    return "".join(letter for letter in text if ord(letter) < FIRST_CJK).strip().replace("$", r"\$")
 
 
 def png_from_figure(figure: Figure, dpi: int = DPI) -> bytes:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from calibration.evaluate import Evaluation
-from calibration.reports.canvas import new_figure, png_from_figure
+from calibration.reports.canvas import drawable, new_figure, png_from_figure
+from calibration.reports.markup import share_within
 from calibration.reports.tables import spread_over_labels
 from edge.manifest import RESEARCH_USE
 from edge.prediction import NOT_COVERED, NOT_STANDARD, Prediction
@@ -38,10 +39,8 @@ def png_from_confusions(evaluations: Sequence[Evaluation]) -> bytes:
         axes.set_yticks(range(len(rows)), [names[row] for row in rows], fontsize=8)
         axes.set_xlabel("most probable plane")
         axes.set_ylabel("label")
-        low, high = evaluation.intervals["macro_f1"]
-        axes.set_title(
-            f"{evaluation.name}: macro-F1 {evaluation.scores.macro_f1:.3f} [{low:.3f}, {high:.3f}]", fontsize=10
-        )
+        within = share_within(evaluation.scores.macro_f1, evaluation.intervals["macro_f1"])
+        axes.set_title(f"{drawable(evaluation.name)}: macro-F1 {within}", fontsize=10)
     return png_from_figure(figure)
 
 
@@ -50,8 +49,8 @@ def png_from_answers(evaluation: Evaluation) -> bytes:
     chosen = spread_over_labels(evaluation, ROWS * COLUMNS)
     rows = -(-len(chosen) // COLUMNS)
     figure = new_figure(2.15 * COLUMNS, 2.2 * rows + 0.6)
-    credit = credit_from_folder(evaluation.dataset.root)
-    figure.suptitle(f"{evaluation.name}. {RESEARCH_USE.en}\n{credit}", fontsize=8)
+    credit = drawable(credit_from_folder(evaluation.dataset.root))
+    figure.suptitle(f"{drawable(evaluation.name)}. {RESEARCH_USE.en}\n{credit}", fontsize=8)
     panels = figure.subplots(rows, COLUMNS).ravel()
     for axes in panels:
         axes.axis("off")
@@ -84,9 +83,13 @@ def png_from_thumbnail(path: Path) -> bytes:
 
 
 def credit_from_folder(folder: Path) -> str:
-    """The first line of a data set's ATTRIBUTION.md: whose images these are; empty without one."""
+    """The first words of a data set's ATTRIBUTION.md, a line: whose images these are; empty without any.
+
+    A letter that is no UTF-8 is shown as such: better a name with a hole than no credit, or no report.
+    """
     path = folder / "ATTRIBUTION.md"
-    return path.read_text("utf-8").splitlines()[0].lstrip("# ") if path.is_file() else ""
+    lines = path.read_text("utf-8-sig", errors="replace").splitlines() if path.is_file() else []
+    return next((line for line in (line.lstrip("# ") for line in lines) if line), "")
 
 
 def _caption(prediction: Prediction) -> str:

@@ -13,6 +13,7 @@ from calibration.dataset import number_of_people
 from calibration.evaluate import GRADES_ITSELF, Evaluation
 from calibration.mcnemar import p_value
 from calibration.phantom.marking import TEXT, is_synthetic
+from calibration.reports.markup import interval
 from calibration.reports.others import rows_of_others
 from edge.commands.terminal import ANSWERS
 
@@ -25,12 +26,12 @@ def score_table(evaluation: Evaluation) -> Table:
     from rich.table import Table
 
     scores, coverage = evaluation.scores, evaluation.coverage
-    low, high = evaluation.intervals["macro_f1"]
+    within = interval(evaluation.intervals["macro_f1"])
     people = number_of_people(evaluation.plane_patients)
     table = Table(
         title=f"{evaluation.name}: {scores.n} {_kind(evaluation)}images of a plane, {people} patients",
         caption=(
-            f"macro-F1 {scores.macro_f1:.3f} [{low:.3f}, {high:.3f}] (95 %, by patient), "
+            f"macro-F1 {scores.macro_f1:.3f}{f' {within} (95 %, by patient)' if within else ''}, "
             f"accuracy {scores.accuracy:.3f}\n"
             f"with the reject answer: {_share(coverage.accepted)} of the plane images accepted, "
             f"{_share(coverage.accuracy_accepted)} of those right;\n"

@@ -6,23 +6,26 @@ import base64
 import html
 import io
 import json
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.axes import Axes
 from PIL import Image
 
 from calibration.comparison import comparison_from_evaluations
 from calibration.evaluate import GRADES_ITSELF, Evaluation, evaluation_from_session
 from calibration.reports.evidence import evidence_from_evaluation
+from calibration.reports.figures import credit_from_folder, png_from_answers, png_from_confusions
 from calibration.reports.page import Chapter, Section, page_from_chapters, picture_section
 from calibration.reports.page_sections import credit_from_evaluation, sections_from_evaluation
 from calibration.reports.page_summary import limits_from_evaluation
-from calibration.reports.report import document_from_evaluations, page_from_evaluations, save_report
+from calibration.reports.report import check_folder, document_from_evaluations, page_from_evaluations, save_report
 from calibration.reports.tables import score_table
-from edge.errors import MachineError
+from edge.errors import MachineError, UsageError
 from edge.manifest import RESEARCH_USE, CalibrationFacts
 from tests.calibration.evaluations import Shown, evaluation_from_shown, sure
 
@@ -211,6 +214,41 @@ def test_a_folder_without_attribution_says_that_there_is_none(tmp_path: Path) ->
     assert "no ATTRIBUTION.md" in credit_from_evaluation(pictured(tmp_path, sure("femur", 1, 0.9)))
 
 
+@pytest.mark.parametrize(
+    ("words", "credit"),
+    [
+        (b"", ""),
+        (b"\n# \n", ""),
+        (b"\xef\xbb\xbf# Images: A. Author\n", "Images: A. Author"),
+        ("# Images: A. M\u00fcller".encode("latin-1"), "Images: A. M\ufffdller"),
+    ],
+)
+def test_the_credit_is_what_the_attribution_says_however_it_is_written(
+    words: bytes, credit: str, tmp_path: Path
+) -> None:
+    (tmp_path / "ATTRIBUTION.md").write_bytes(words)
+    assert credit_from_folder(tmp_path) == credit
+
+
+def test_names_and_credits_that_the_font_lacks_or_takes_for_a_formula_leave_a_picture(tmp_path: Path) -> None:
+    (tmp_path / "ATTRIBUTION.md").write_text("# \u56fe\u50cf Images: $x_$, CC BY 4.0\n", "utf-8")
+    evaluation = replace(pictured(tmp_path, sure("femur", 1, 0.9)), name="\u80a1\u9aa8 $x_$ int8")
+    assert png_from_answers(evaluation) and png_from_confusions([evaluation])
+
+
+def test_one_patient_has_no_interval_in_the_table_the_picture_or_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = pictured(tmp_path, sure("femur", 1, 0.9, patient="p"))
+    one = replace(one, intervals={"macro_f1": (1.0, 1.0), "accuracy": (1.0, 1.0)})
+    titles: list[str] = []
+    monkeypatch.setattr(Axes, "set_title", lambda _, text, **__: titles.append(text))
+    png_from_confusions([one])
+    assert titles == ["made int8: macro-F1 1.000"]
+    assert "[" not in str(score_table(one).caption)
+    assert "[1.000, 1.000]" not in saved(tmp_path / "report", one).page
+
+
 def test_part_of_the_published_set_is_said_not_to_be_comparable(evaluation: Evaluation) -> None:
     samples = tuple(replace(sample, dataset="fpdb") for sample in evaluation.dataset.samples)
     partial = replace(evaluation, dataset=replace(evaluation.dataset, samples=samples))
@@ -256,6 +294,28 @@ def test_a_further_section_stands_before_the_sample_of_answers(report: Report) -
     section = picture_section("Where it looked", b"", "caption", "alt", "credit")
     sections = sections_from_evaluation(report.evaluation, evidence_from_evaluation(report.evaluation), [section])
     assert [one.title for one in sections][-3:] == ["Mistakes", "Where it looked", "Sample of answers"]
+
+
+def test_a_folder_for_the_report_is_checked_and_not_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    check_folder(tmp_path / "new" / "report")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    for folder in (tmp_path / "file", tmp_path / "file" / "report"):
+        with pytest.raises(UsageError, match="is a file"):
+            check_folder(folder)
+
+
+def test_a_folder_that_may_not_be_written_is_a_machine_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(MachineError, match="cannot be written"):
+        check_folder(tmp_path / "report")
+
+
+def test_the_page_is_written_last(tmp_path: Path) -> None:
+    (tmp_path / "report" / "report.json").mkdir(parents=True)
+    with pytest.raises(MachineError):
+        saved(tmp_path / "report", pictured(tmp_path, sure("femur", 1, 0.9)))
+    assert not (tmp_path / "report" / "report.html").exists()
 
 
 def test_report_into_a_folder_that_cannot_be_made_is_a_machine_error(evaluation: Evaluation, tmp_path: Path) -> None:
