@@ -44,7 +44,7 @@ def print_compiled(compiled: Compiled, finished: Finished | None, as_json: bool,
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(markup=False, emoji=False)
     table = Table("stage", "seconds", "file")
     for name, artifact in compiled.stages.items():
         seconds = compiled.seconds[name]

@@ -42,7 +42,7 @@ def show_table(table: Table) -> None:
     """A table on standard output; as wide as the terminal, or 120 columns in a file or pipe."""
     from rich.console import Console
 
-    console = Console()
+    console = Console(markup=False, emoji=False)  # a name with brackets or colons is a name
     if not console.is_terminal:
         console.width = PIPE_COLUMNS
     console.print(table)

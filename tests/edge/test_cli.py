@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from rich.table import Table
 
 from edge.cli import code_from_arguments
 from edge.commands.failure import error_from_exception
+from edge.commands.terminal import show_table
 from edge.keyring import Keyring
 from edge.packages import install_cure
 from tests.edge.test_sources_dicom import dicom
@@ -219,6 +221,14 @@ def test_a_closed_pipe_leaves_no_traceback(bundles: Any, images: Path) -> None:
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
+
+
+def test_a_name_with_brackets_or_colons_stands_in_a_table_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table("image", title="heads [/18]")
+    table.add_row("scan[left] :baby:")
+    show_table(table)
+    shown = capsys.readouterr().out
+    assert "heads [/18]" in shown and "scan[left] :baby:" in shown
 
 
 def test_a_terminal_without_chinese_does_not_end_a_command(bundles: Any, images: Path) -> None:
