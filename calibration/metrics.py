@@ -16,12 +16,12 @@ DRAWS = 1000  # of the bootstrap: the ends of macro-F1's interval move by up to 
 
 @dataclass(frozen=True)
 class ClassScores:
-    """One class, one against the rest; 0..1."""
+    """One class, one against the rest; 0..1. Without a rest there is no specificity and no AUC."""
 
     label: str
     n: int
     sensitivity: float
-    specificity: float
+    specificity: float | None
     precision: float
     f1: float
     auc: float | None
@@ -33,6 +33,7 @@ class Scores:
 
     Attributes:
         n: images.
+        specificity: None where there is only one class.
         confusion: (C,C) counts, rows the truth, columns the answer, classes in the order of `per_class`.
         top2: share of images whose class is among the two most probable.
         auc: one against the rest, mean over the classes that occur; None where there is only one.
@@ -42,7 +43,7 @@ class Scores:
     accuracy: float
     macro_f1: float
     sensitivity: float
-    specificity: float
+    specificity: float | None
     precision: float
     auc: float | None
     top2: float
@@ -105,19 +106,20 @@ def scores_from_probabilities(
                 labels[index],
                 int(support[index]),
                 float(hits[index] / support[index]),
-                float(1 - false_alarms / negatives) if negatives else 1.0,
+                float(1 - false_alarms / negatives) if negatives else None,
                 float(hits[index] / answered[index]) if answered[index] else 0.0,
                 float(2 * hits[index] / (support[index] + answered[index])),
                 _auc(truth == index, probabilities[:, index]),
             )
         )
     areas = [score.auc for score in per_class if score.auc is not None]
+    rests = [score.specificity for score in per_class if score.specificity is not None]
     return Scores(
         n=len(truth),
         accuracy=float(hits.sum() / total),
         macro_f1=float(np.mean([score.f1 for score in per_class])),
         sensitivity=float(np.mean([score.sensitivity for score in per_class])),
-        specificity=float(np.mean([score.specificity for score in per_class])),
+        specificity=float(np.mean(rests)) if rests else None,
         precision=float(np.mean([score.precision for score in per_class])),
         auc=float(np.mean(areas)) if areas else None,
         top2=float(is_among_two(truth, probabilities).mean()),

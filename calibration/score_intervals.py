@@ -99,7 +99,7 @@ def _class_figures(confusion: NDArray[np.float64]) -> NDArray[np.float64]:
     on = support > 0
     negatives = total - support[on]
     table[0, on] = hits[on] / support[on]
-    table[1, on] = 1 - (answered - hits)[on] / np.where(negatives > 0, negatives, np.inf)
+    table[1, on] = 1 - (answered - hits)[on] / np.where(negatives > 0, negatives, np.nan)
     table[2, on] = hits[on] / np.where(answered[on] > 0, answered[on], np.inf)
     table[3, on] = 2 * hits[on] / (support + answered)[on]
     return table
@@ -107,7 +107,7 @@ def _class_figures(confusion: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _mean(table: NDArray[np.float64]) -> NDArray[np.float64]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # the AUC of a draw with one class: NaN is the answer
+        warnings.simplefilter("ignore", RuntimeWarning)  # AUC and specificity of a draw with one class: NaN
         return np.asarray(np.nanmean(table, axis=1))
 
 

@@ -92,10 +92,10 @@ def test_confusion_is_scikit_learns_with_rows_the_truth() -> None:
     assert np.array_equal(scores.confusion, expected)
 
 
-def test_a_single_class_has_no_auc_and_no_false_alarms() -> None:
+def test_a_single_class_has_neither_auc_nor_specificity() -> None:
     scores = scores_from_probabilities(np.array([1, 1]), np.array([[0.2, 0.8], [0.9, 0.1]]), ("a", "b"))
-    assert scores.auc is None
-    assert row_of("b", scores.per_class) == ClassScores("b", 2, 0.5, 1.0, 1.0, pytest.approx(2 / 3), None)
+    assert scores.auc is None and scores.specificity is None
+    assert row_of("b", scores.per_class) == ClassScores("b", 2, 0.5, None, 1.0, pytest.approx(2 / 3), None)
 
 
 def test_a_class_that_is_never_answered_has_precision_zero() -> None:

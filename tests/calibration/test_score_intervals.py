@@ -65,9 +65,9 @@ def test_a_class_that_does_not_occur_has_no_intervals() -> None:
     assert list(score_intervals(TRUTH, PROBABILITIES, LABELS, PATIENTS).per_class) == ["a", "b", "d"]
 
 
-def test_a_single_class_has_no_auc_interval() -> None:
+def test_a_single_class_has_no_interval_of_auc_or_specificity() -> None:
     found = score_intervals(np.zeros(4, np.int64), np.full((4, 2), 0.5), ("a", "b"), ["p", "q", "r", "s"])
-    assert "auc" not in found.means
+    assert not {"auc", "specificity"} & set(found.means)
     assert found.means["accuracy"] == (1.0, 1.0)
 
 
