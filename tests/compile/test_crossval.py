@@ -32,8 +32,9 @@ def run(edge: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     labels.write_text("\n".join(PLANES))
 
     def command(table: Path, output: Path, *more: object) -> Done:
-        options = ("--epochs", "1@32", "--batch", 5, "--labels", labels, "--folds", 2, "--json")
-        return edge("crossval", "edge_n_noscan", "--data", table, "-o", output, *options, *more)
+        options = ("--epochs", "1@32", "--batch", 5, "--labels", labels, "--json")
+        folds = () if "machine" in more else ("--folds", 2)
+        return edge("crossval", "edge_n_noscan", "--data", table, "-o", output, *options, *folds, *more)
 
     return command
 
@@ -220,6 +221,7 @@ def test_a_cohort_that_teachers_show_in_training_is_none(run: Run, tmp_path: Pat
 BAD = {
     "way": (["--by", "operator"], "no folds by", 2),
     "folds": (["--folds-only", "1,3"], "names no folds", 2),
+    "folds of scanners": (["--by", "machine", "--folds", "2"], "there is a fold a scanner", 2),
     "cohort": (["--cohort", "labels.csv"], "has no name", 2),
     "no teacher": (["--views", "2"], "there is no teacher", 2),
     "data set": (["--only-datasets", "hc18"], "hc18", 3),

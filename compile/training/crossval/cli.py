@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from compile.training.workers import Workers
 
 OUT = Annotated[Path, typer.Option("--output", "-o", help="Folder; a run goes on from what it holds.")]
-FOLDS = Annotated[int, typer.Option("--folds", help="Folds of whole patients.", min=2)]
+FOLDS = Annotated[Optional[int], typer.Option("--folds", help="Folds of whole patients; else 5.", min=2)]
 BY = Annotated[str, typer.Option("--by", help="patient, or machine: one fold a scanner model.")]
 ONLY = Annotated[
     Optional[list[str]], typer.Option("--only-datasets", help="Only rows of this data set; may be repeated.")
@@ -64,6 +64,7 @@ COHORT = Annotated[
 ]
 
 WAYS = ("patient", "machine")
+PATIENT_FOLDS = 5
 Progress = Callable[[str, float], None]
 
 
@@ -87,7 +88,7 @@ def crossval(
     model: MODEL,
     data: DATA,
     output: OUT,
-    folds: FOLDS = 5,
+    folds: FOLDS = None,
     by: BY = "patient",
     only: ONLY = None,
     numbers: NUMBERS = "",
@@ -119,6 +120,8 @@ def crossval(
 
     if by not in WAYS:
         raise UsageError(f"There are no folds by {by!r}.", f"Choose one of: {', '.join(WAYS)}.")
+    if by == "machine" and folds is not None:
+        raise UsageError("By machine there is a fold a scanner, whatever --folds says.", "Leave --folds away.")
     asked_of_teachers = (unlabelled, views, views_folder, kd_weight, label_weight, feature_weight, temperature)
     if not teacher and (kd != "kd" or any(asked_of_teachers)):
         raise UsageError("An option of distillation is given, and there is no teacher.", "Give --teacher.")
@@ -130,9 +133,9 @@ def crossval(
         taught = distillation_from_options(kd, kd_weight, label_weight, feature_weight, temperature, views)
         made = replace(made, distillation=taught)
     more = [checked_dataset(path) for path in unlabelled or []]
-    asked = _Asked(made, teacher or [], initial, more, views_folder)
+    asked, way = _Asked(made, teacher or [], initial, more, views_folder), (by, folds or PATIENT_FOLDS)
     with training_machine(as_json) as (workers, progress):
-        document = _run(asked, data, output, (by, folds), numbers, only or [], cohort or [], labels, workers, progress)
+        document = _run(asked, data, output, way, numbers, only or [], cohort or [], labels, workers, progress)
     if workers.writes:
         _show(document, as_json)
 
