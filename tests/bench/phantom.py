@@ -28,9 +28,9 @@ SWEEP = ("TV", "4C")
 PIXELS_PX = 32  # side of what logistic regression sees
 STRENGTHS = (1.0, 0.01, 0.0005)  # regularisations that are tried; the split val chooses
 SMALL = PhantomSettings(per_plane=20, size_px=256)
-FULL = PhantomSettings(per_plane=400, size_px=384)
+FULL = PhantomSettings(per_plane=200, size_px=384)
 FOLDER = Path("build/phantom")
-SCHEDULE = "12@128"
+SCHEDULE = "36@128"
 TRAIN = ("--batch", "32", "--lr", "1e-3", "--threads", "1")
 
 
