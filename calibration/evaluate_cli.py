@@ -20,6 +20,7 @@ from edge.commands.terminal import (
     user_keyring,
 )
 from edge.errors import UsageError
+from edge.files import check_folder
 
 if TYPE_CHECKING:
     from calibration.comparison import Comparison
@@ -77,7 +78,7 @@ def evaluate(
 ) -> None:
     """Measure bundles on labelled images; several stand side by side, compared with the first."""
     from calibration.comparison import comparison_from_evaluations
-    from calibration.reports.report import PAGE, check_folder, document_from_evaluations
+    from calibration.reports.report import PAGE, document_from_evaluations
 
     if data is None and len(bundles) > 1 and bundles[-1].suffix == ".csv":
         bundles, data = bundles[:-1], bundles[-1]

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from edge.errors import MachineError
+from edge.errors import MachineError, UsageError
 
 
 def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
@@ -39,6 +39,20 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
         raise MachineError(
             f"{path} cannot be written: {error.strerror}.", "Free some space or choose a folder you may write to."
         ) from error
+
+
+def check_folder(folder: Path) -> None:
+    """Tell before hours of work that its outcome could not be written there; makes nothing.
+
+    Raises:
+        UsageError: a file has this name, or the name of a folder above.
+        MachineError: the folder, or the one it would be made in, may not be written.
+    """
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise UsageError(f"{nearest} is a file, not a folder.", "Give a folder, or a name that is free.")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise MachineError(f"{nearest} cannot be written.", "Choose a folder you may write to.")
 
 
 def cache_from_environment(environment: Mapping[str, str]) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +16,6 @@ from calibration.phantom.marking import TEXT, is_synthetic
 from calibration.reports.evidence import Evidence, document_from_evidence
 from calibration.reports.others import rows_of_others
 from calibration.reports.page import Chapter, Section, page_from_chapters
-from edge.errors import MachineError, UsageError
 from edge.files import write_atomic
 from edge.manifest import RESEARCH_USE
 
@@ -121,20 +119,6 @@ def _marks(evaluation: Evaluation) -> list[str]:
     """What must stand over the figures: the model's watermark, and where the images are phantoms."""
     marks = [evaluation.manifest.watermark] if evaluation.manifest.watermark else []
     return marks + ([f"{TEXT} images: no patient is on them."] if is_synthetic(evaluation.dataset.samples) else [])
-
-
-def check_folder(folder: Path) -> None:
-    """Tell before the images are answered, which takes long, that a report could not be written; makes nothing.
-
-    Raises:
-        UsageError: a file has this name, or the name of a folder above.
-        MachineError: the folder, or the one it would be made in, may not be written.
-    """
-    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not nearest.is_dir():
-        raise UsageError(f"{nearest} is a file, not a folder.", "Give a folder for the report, or a name that is free.")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise MachineError(f"{nearest} cannot be written.", "Choose a folder you may write to.")
 
 
 def save_report(folder: Path, evaluations: Sequence[Evaluation], document: Mapping[str, Any], page: str) -> None:

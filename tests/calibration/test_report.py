@@ -6,7 +6,6 @@ import base64
 import html
 import io
 import json
-import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,9 +22,9 @@ from calibration.reports.figures import credit_from_folder, png_from_answers, pn
 from calibration.reports.page import Chapter, Section, page_from_chapters, picture_section
 from calibration.reports.page_sections import credit_from_evaluation, sections_from_evaluation
 from calibration.reports.page_summary import limits_from_evaluation
-from calibration.reports.report import check_folder, document_from_evaluations, page_from_evaluations, save_report
+from calibration.reports.report import document_from_evaluations, page_from_evaluations, save_report
 from calibration.reports.tables import score_table
-from edge.errors import MachineError, UsageError
+from edge.errors import MachineError
 from edge.manifest import RESEARCH_USE, CalibrationFacts
 from tests.calibration.evaluations import Shown, evaluation_from_shown, sure
 
@@ -294,21 +293,6 @@ def test_a_further_section_stands_before_the_sample_of_answers(report: Report) -
     section = picture_section("Where it looked", b"", "caption", "alt", "credit")
     sections = sections_from_evaluation(report.evaluation, evidence_from_evaluation(report.evaluation), [section])
     assert [one.title for one in sections][-3:] == ["Mistakes", "Where it looked", "Sample of answers"]
-
-
-def test_a_folder_for_the_report_is_checked_and_not_made(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    check_folder(tmp_path / "new" / "report")
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
-    for folder in (tmp_path / "file", tmp_path / "file" / "report"):
-        with pytest.raises(UsageError, match="is a file"):
-            check_folder(folder)
-
-
-def test_a_folder_that_may_not_be_written_is_a_machine_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(MachineError, match="cannot be written"):
-        check_folder(tmp_path / "report")
 
 
 def test_the_page_is_written_last(tmp_path: Path) -> None:

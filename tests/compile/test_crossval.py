@@ -228,6 +228,11 @@ BAD = {
 }
 
 
+def test_a_file_in_the_way_is_told_before_a_fold_is_trained(kept: tuple[Path, Path], run: Run, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("in the way")
+    check_told(run(kept[0], tmp_path / "out"), 2, "is a file, not a folder")
+
+
 @pytest.mark.parametrize(("arguments", "told", "code"), BAD.values(), ids=BAD)
 def test_what_cannot_mean_anything_is_refused(
     kept: tuple[Path, Path], run: Run, tmp_path: Path, arguments: list[str], told: str, code: int

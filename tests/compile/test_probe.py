@@ -172,6 +172,12 @@ def test_what_cannot_be_probed_is_refused(
     check_told(edge("probe", *filled, "--data", table, "-o", tmp_path / "out", "--json"), code, told)
 
 
+def test_a_file_in_the_way_is_told_first(tmp_path: Path, edge: Command) -> None:
+    (tmp_path / "out").touch()
+    told = edge("probe", "w.safetensors", "--data", tmp_path / "labels.csv", "-o", tmp_path / "out")
+    check_told(told, 2, "is a file, not a folder")
+
+
 def test_a_test_part_without_a_trained_plane_is_refused(
     tmp_path: Path, edge: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,6 +37,7 @@ from compile.training.cli import (
 )
 from edge.commands.terminal import AsJson, show_json, show_research_line, show_table
 from edge.errors import UsageError
+from edge.files import check_folder
 from edge.manifest import RESEARCH_USE
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ def crossval(
     if not teacher and (kd != "kd" or any(asked_of_teachers)):
         raise UsageError("An option of distillation is given, and there is no teacher.", "Give --teacher.")
     check_views(views, views_folder)
+    check_folder(output)
     if threads is not None:
         torch.set_num_threads(threads)
     made = recipe_from_options(model, epochs, labels, recipe, batch, optimizer, lr, seed)

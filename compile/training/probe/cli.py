@@ -59,8 +59,9 @@ def probe(
 ) -> None:
     """Fit a linear classifier on a frozen encoder's features and test it on other patients."""
     from compile.training.probe.encoder import encoder_from_text
-    from edge.files import write_atomic
+    from edge.files import check_folder, write_atomic
 
+    check_folder(output)
     if few < 0 or draws < 1:
         raise UsageError("--few and --draws must be positive.", "Give for instance --few 8 --draws 10.")
     chosen = encoder_from_text(encoder)
