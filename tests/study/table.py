@@ -72,8 +72,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("docs"))
     arguments = parser.parse_args()
     dataset, shipped, evidence = gate_dataset(None), unit(arguments.work), arguments.output / "evidence" / "study.json"
-    reference = evaluated(shipped, dataset)
-    images = answered_from_evaluation(reference)
+    images = answered_from_evaluation(evaluated(shipped, dataset))
     found = {t.name: t for t in trainings() if (arguments.work / f"{t.name}.json").is_file()}
     made = [name for name, training in found.items() if not training.by]
     times = {t.file: t.p50_ms for t in timed([shipped, *(arguments.work / f"{name}-int8.edge" for name in made)])}
@@ -133,7 +132,7 @@ def evaluated(bundle: Path, dataset: Dataset) -> Evaluation:
 
 def timed(bundles: Sequence[Path]) -> Sequence[Any]:
     """Latencies of all bundles in turns."""
-    return timings_from_files(bundles, 1, RUNS, 224, user_keyring(), lambda *_: None) if bundles else ()
+    return timings_from_files(bundles, 1, RUNS, 224, user_keyring(), lambda *_: None)
 
 
 def figures_of_both(evaluations: Mapping[str, Evaluation], time: float) -> dict[str, Any]:
