@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -85,7 +85,10 @@ def evaluate(
     if report is not None:
         check_folder(report)
     images = Images(data, split, skip_unknown, others)
-    answered = [_answered(path, images, report is not None, threads, as_json) for path in bundles]
+    answered = [
+        _answered(path, called, images, report is not None, threads, as_json)
+        for path, called in zip(bundles, _told_apart(bundles), strict=True)
+    ]
     evaluations = [one.evaluation for one in answered]
     comparisons = [comparison_from_evaluations(other, evaluations[0]) for other in evaluations[1:]]
     if report is None:
@@ -109,7 +112,15 @@ def evaluate(
         typer.echo(f"report: {report / PAGE}")
 
 
-def _answered(path: Path, images: Images, for_report: bool, threads: int, as_json: bool) -> Answered:
+def _told_apart(bundles: Sequence[Path]) -> list[str]:
+    """What stands behind each model's name: nothing of one bundle, the file of several, for two may have one name."""
+    if len(bundles) == 1:
+        return [""]
+    files = [path.name for path in bundles]
+    return [f" ({path.name if files.count(path.name) == 1 else path})" for path in bundles]
+
+
+def _answered(path: Path, called: str, images: Images, for_report: bool, threads: int, as_json: bool) -> Answered:
     from calibration.evaluate import evaluation_from_session
     from calibration.samples_set import checked_dataset, gate_dataset, split_dataset
     from edge.protocol import load_protocol
@@ -124,6 +135,7 @@ def _answered(path: Path, images: Images, for_report: bool, threads: int, as_jso
         evaluation = evaluation_from_session(
             session, dataset, refused, images.skip_unknown, progress, others=others, with_features=for_report
         )
+        evaluation = replace(evaluation, name=evaluation.name + called)
         sections = [attention_section(session, evaluation)] if for_report else []  # it needs the open session
         show_research_line(session.manifest.notice, as_json=True)
     return Answered(evaluation, tuple(sections))

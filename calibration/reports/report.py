@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from calibration.comparison import Comparison
+from calibration.dataset import number_of_people
 from calibration.evaluate import Evaluation
 from calibration.phantom.marking import TEXT, is_synthetic
 from calibration.reports.evidence import Evidence, document_from_evidence
@@ -46,7 +47,9 @@ def _document(evaluation: Evaluation, evidence: Evidence | None) -> dict[str, An
         "model": evaluation.name,
         "bundle_sha256": evaluation.digest,
         "dataset_sha256": evaluation.dataset.digest,
+        "images": len(evaluation.dataset.samples),
         "patients": evaluation.dataset.patients,
+        "plane_patients": number_of_people(evaluation.plane_patients),
         "labels": list(evaluation.labels),
         **scores,
         "coverage": asdict(evaluation.coverage),

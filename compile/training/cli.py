@@ -112,10 +112,8 @@ def distill(
     as_json: JSON = False,
 ) -> None:
     """Train a student with the votes of teachers; goes on where an interrupted run stopped."""
-    made = recipe_from_options(model, epochs, labels, recipe, batch, optimizer, lr, seed)
-    made = replace(
-        made, distillation=distillation_from_options(kd, kd_weight, label_weight, feature_weight, temperature, views)
-    )
+    made = recipe_from_options(model, epochs, labels, recipe, batch, optimizer, lr, seed, taught=True)
+    made = taught_recipe(made, kd, kd_weight, label_weight, feature_weight, temperature, views)
     check_views(views, views_folder)
     sources = Sources(data, held_out, initial, tuple(teacher), tuple(unlabelled or ()), views_folder)
     _run(made, sources, output, work, threads, as_json)
@@ -148,15 +146,16 @@ def check_views(views: int, folder: Path | None) -> None:
         raise UsageError("--views-folder is given, and no views are kept.", "Give --views N besides.")
 
 
-def distillation_from_options(
+def taught_recipe(
+    recipe: Recipe,
     kind: str,
     weight: float | None,
     label_weight: float | None,
     feature_weight: float | None,
     temperature: float | None,
     views: int,
-) -> Distillation:
-    """What these options ask of teachers that are not loaded yet.
+) -> Recipe:
+    """A recipe with what these options ask of teachers that are not loaded yet.
 
     Raises:
         UsageError: no distillation has that name.
@@ -167,8 +166,11 @@ def distillation_from_options(
         raise UsageError(f"There is no distillation {kind!r}.", f"Choose one of: {', '.join(KINDS)}.")
     given = {"weight": weight, "label_weight": label_weight, "feature_weight": feature_weight}
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    distillation = Distillation((), kind, temperature=TEMPERATURES[kind] if temperature is None else temperature)
-    return replace(distillation, views=views, **{"feature_weight": AS_POSSIBLE, **chosen})
+    chosen = {"feature_weight": AS_POSSIBLE, "views": views, **chosen}
+    heat = TEMPERATURES[kind] if temperature is None else temperature
+    return replace(
+        recipe, distillation=replace(recipe.distillation or Distillation(()), kind=kind, temperature=heat, **chosen)
+    )
 
 
 def recipe_from_options(
@@ -180,16 +182,17 @@ def recipe_from_options(
     optimizer: str | None,
     lr: float | None,
     seed: int,
+    taught: bool = False,
 ) -> Recipe:
-    """The recipe that these options and the file of one describe.
+    """The recipe that these options and the file of one describe; `taught`: with teachers.
 
     Raises:
         UsageError: an option or a field of the file has no meaning.
     """
-    from compile.training.recipe import Recipe
+    from compile.training.recipe import Distillation, Recipe
     from compile.training.recipe_file import checked_recipe, labels_from_file, phases_from_text, recipe_from_toml
 
-    recipe = Recipe(model=model, seed=seed)
+    recipe = Recipe(model=model, seed=seed, distillation=Distillation(()) if taught else None)
     if file is not None:
         recipe = recipe_from_toml(file, recipe)
     given = {

@@ -12,7 +12,7 @@ from typing import Any
 
 from compile.training.augment import Augmentation
 from compile.training.images import SOURCE_PX
-from compile.training.recipe import KINDS, NOT_STANDARD, OPTIMIZERS, Phase, Recipe
+from compile.training.recipe import KINDS, NOT_STANDARD, OPTIMIZERS, Distillation, Phase, Recipe
 from edge.errors import UsageError
 
 if sys.version_info >= (3, 11):
@@ -22,14 +22,15 @@ else:
 
 MIN_PX = 8  # a side on which every augmentation is a pixel at least
 MAX_BALANCE = 4.0  # beyond that the weights of frequent classes underflow
-ELSEWHERE = ("model", "phases", "distillation", "seed", "initial")  # fields that the command line alone decides
+ELSEWHERE = ("model", "phases", "seed", "initial")  # fields that the command line alone decides
+OPTIONS = ("teachers", "kind", "weight", "label_weight", "feature_weight", "temperature", "views")  # so of distillation
 
 
 def recipe_from_toml(path: Path, recipe: Recipe) -> Recipe:
     """Change a recipe by a file.
 
     Args:
-        path: TOML; its keys are fields of Recipe, with a table [augmentation].
+        path: TOML; its keys are fields of Recipe, with a table [augmentation] and, for teachers, [distillation].
         recipe: what the file does not name stays as it is here.
 
     Raises:
@@ -39,12 +40,23 @@ def recipe_from_toml(path: Path, recipe: Recipe) -> Recipe:
         table = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"The recipe {path} cannot be read: {error}.", "Give a TOML file in UTF-8.") from error
-    ranges = table.pop("augmentation", {})
-    if not isinstance(ranges, Mapping):
-        raise UsageError(f"The recipe {path} gives no table for augmentation.", "Write [augmentation] above its keys.")
-    augmentation = replace(recipe.augmentation, **_checked(path, ranges, recipe.augmentation, ()))
-    changed = replace(recipe, **_checked(path, table, recipe, (*ELSEWHERE, "augmentation")), augmentation=augmentation)
-    return checked_recipe(changed)
+    inner = {name: _table(path, table, name) for name in ("augmentation", "distillation")}
+    changed = replace(recipe, **_checked(path, table, recipe, (*ELSEWHERE, *inner)))
+    augmentation = replace(recipe.augmentation, **_checked(path, inner["augmentation"], recipe.augmentation, ()))
+    distillation = recipe.distillation
+    if distillation is not None:
+        distillation = replace(distillation, **_checked(path, inner["distillation"], distillation, OPTIONS))
+    elif inner["distillation"]:
+        raise UsageError(f"The recipe {path} has a table distillation, and there is no teacher.", "Give --teacher.")
+    return checked_recipe(replace(changed, augmentation=augmentation, distillation=distillation))
+
+
+def _table(path: Path, table: dict[str, Any], name: str) -> Mapping[str, Any]:
+    """Take an inner table out; empty where there is none."""
+    found = table.pop(name, {})
+    if not isinstance(found, Mapping):
+        raise UsageError(f"The recipe {path} gives no table for {name}.", f"Write [{name}] above its keys.")
+    return found
 
 
 def phases_from_text(text: str) -> tuple[Phase, ...]:
@@ -77,8 +89,9 @@ def checked_recipe(recipe: Recipe) -> Recipe:
     wrong += _wrong_ranges(recipe.augmentation)
     kd = recipe.distillation
     if kd is not None:
-        from_0 = ("weight", "label_weight", "feature_weight", "views")
-        wrong += [(kd, name) for name in from_0 if not 0 <= getattr(kd, name) < inf]
+        counted = ("weight", "label_weight", "feature_weight", "views", "dkd_alpha", "dkd_beta")
+        wrong += [(kd, name) for name in counted if not 0 <= getattr(kd, name) < inf]
+        wrong += [(kd, "unlabelled")] if not 0 <= kd.unlabelled < 1 else []
         wrong += [(kd, "kind")] if kd.kind not in KINDS else []
         wrong += [(kd, "temperature")] if not 0 < kd.temperature < inf else []
     wrong += [(recipe, "batch")] if recipe.batch < 1 or recipe.shares(1)[0] < 1 else []
@@ -106,7 +119,7 @@ def _wrong_ranges(augmentation: Augmentation) -> list[tuple[Any, str]]:
 
 
 def _checked(
-    path: Path, table: Mapping[str, Any], present: Recipe | Augmentation, elsewhere: tuple[str, ...]
+    path: Path, table: Mapping[str, Any], present: Recipe | Augmentation | Distillation, elsewhere: tuple[str, ...]
 ) -> dict[str, Any]:
     """Values of a table in the kinds that the fields have."""
     known = [field.name for field in fields(present) if field.name not in elsewhere]

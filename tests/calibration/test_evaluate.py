@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -229,9 +230,21 @@ def test_command_shows_several_bundles_and_single_images(planes: Any, capsys: An
     bundles = planes.bundle(), planes.bundle("swapped", (1, 0, 2))
     code, out, _ = run(capsys, *bundles, planes.table(*ROWS), "--list", 4)
     assert code == 0
-    assert "swapped int8 against planes int8: macro-F1 drop" in out
+    assert "swapped int8 (swapped.edge) against planes int8 (planes.edge): macro-F1 drop" in out
     assert "McNemar p 0.625, exact (binomial)" in " ".join(out.split())
     assert all(f"{number}.png" in out for number in range(4))
+
+
+@pytest.mark.usefixtures("home")
+def test_bundles_of_one_name_are_told_apart_by_their_folders(planes: Any, capsys: Any, tmp_path: Path) -> None:
+    bundle = planes.bundle()
+    copy = tmp_path / "before" / bundle.name
+    copy.parent.mkdir()
+    shutil.copy(bundle, copy)
+    code, out, _ = run(capsys, bundle, copy, planes.table(*ROWS), "--json")
+    assert code == 0
+    names = [model["model"] for model in json.loads(out)["models"]]
+    assert names == [f"planes int8 ({bundle})", f"planes int8 ({copy})"]
 
 
 @pytest.mark.usefixtures("home")

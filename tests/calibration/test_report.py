@@ -58,7 +58,8 @@ def test_document_says_which_bundle_and_which_images(evaluation: Evaluation) -> 
     document = document_from_evaluations([evaluation], [])
     assert document["bundle_sha256"] == evaluation.digest
     assert document["dataset_sha256"] == evaluation.dataset.digest
-    assert document["patients"] == 4  # three pseudonyms and an image without
+    assert (document["images"], document["patients"]) == (5, 4)  # three pseudonyms and an image without
+    assert (document["n"], document["plane_patients"]) == (4, 3)
 
 
 def test_the_table_names_the_patients_of_the_images_that_it_scores(evaluation: Evaluation) -> None:

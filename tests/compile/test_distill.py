@@ -17,6 +17,7 @@ from compile.model.students import Student, student_from_name
 from compile.model.vmamba import VMamba, VMambaShape
 from compile.model.zoo import model_from_name
 from compile.training.augment import text_blocks
+from compile.training.cli import recipe_from_options, taught_recipe
 from compile.training.images import Batch, batches
 from compile.training.kd import kd_loss
 from compile.training.learner import Learner, check_teachers
@@ -207,6 +208,14 @@ def test_the_command_distills_from_a_checkpoint_and_names_it(tmp_path: Path, edg
     assert {"label", "dkd", "feature"} <= done.document["last_epoch"].keys()
     model, found = teacher_from_checkpoint(weights)
     assert isinstance(model, Student) and found.name == "edge_n_noscan"
+
+
+def test_options_of_distillation_keep_what_the_recipe_file_sets(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text("[distillation]\ndkd_beta = 4\n")
+    made = recipe_from_options("edge_n", None, None, path, None, None, None, 0, taught=True)
+    taught = taught_recipe(made, "dkd", 0.5, None, None, None, 2).distillation
+    assert taught is not None and (taught.kind, taught.weight, taught.views, taught.dkd_beta) == ("dkd", 0.5, 2, 4.0)
 
 
 BAD = {

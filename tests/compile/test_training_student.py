@@ -180,6 +180,8 @@ def test_a_recipe_file_changes_what_it_names_and_nothing_else(tmp_path: Path) ->
         "[augmentation]\ngamma = 0.0",
         "[augmentation]\ntext = 1.5",
         "[augmentation]\nzoom = 1",
+        "distillation = 3",
+        "[distillation]\ndkd_beta = 4",
         "lr =",
     ],
 )
@@ -188,6 +190,18 @@ def test_a_recipe_file_that_means_nothing_is_refused(tmp_path: Path, text: str) 
     path.write_text(text)
     with pytest.raises(UsageError):
         recipe_from_toml(path, RECIPE)
+
+
+def test_a_recipe_file_sets_of_the_distillation_what_no_option_does(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text("[distillation]\ndkd_beta = 4\nunlabelled = 0.3\n")
+    taught = replace(RECIPE, distillation=Distillation(()))
+    made = recipe_from_toml(path, taught)
+    assert made == replace(RECIPE, distillation=replace(Distillation(()), dkd_beta=4.0, unlabelled=0.3))
+    for text in ("temperature = 3", "dkd_alpha = -1", "unlabelled = 1.0", "unlabelled = -0.1"):
+        path.write_text(f"[distillation]\n{text}\n")
+        with pytest.raises(UsageError):
+            recipe_from_toml(path, taught)
 
 
 @pytest.mark.parametrize("change", [{"kind": "magic"}, {"temperature": 0.0}, {"weight": -1.0}, {"unlabelled": 0.99}])

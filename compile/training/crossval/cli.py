@@ -30,9 +30,9 @@ from compile.training.cli import (
     UNLABELLED,
     VIEWS,
     check_views,
-    distillation_from_options,
     distillation_with_teachers,
     recipe_from_options,
+    taught_recipe,
     training_machine,
 )
 from edge.commands.terminal import AsJson, show_json, show_research_line, show_table
@@ -130,10 +130,9 @@ def crossval(
     check_folder(output)
     if threads is not None:
         torch.set_num_threads(threads)
-    made = recipe_from_options(model, epochs, labels, recipe, batch, optimizer, lr, seed)
+    made = recipe_from_options(model, epochs, labels, recipe, batch, optimizer, lr, seed, taught=bool(teacher))
     if teacher:
-        taught = distillation_from_options(kd, kd_weight, label_weight, feature_weight, temperature, views)
-        made = replace(made, distillation=taught)
+        made = taught_recipe(made, kd, kd_weight, label_weight, feature_weight, temperature, views)
     more = [checked_dataset(path) for path in unlabelled or []]
     asked, way = _Asked(made, teacher or [], initial, more, views_folder), (by, folds or PATIENT_FOLDS)
     with training_machine(as_json) as (workers, progress):
