@@ -6,6 +6,7 @@ from calibration.phantom.shapes import Shape, blob, ellipse, placed, row, shell,
 from calibration.phantom.view import View
 
 AXIS_DEG = -45.0  # the heart's apex points to the front and left
+EXTENT_MM = 40.0  # less than the chest: a heart is looked at magnified, so that it fills a third of the picture
 
 
 def ribs(x: float, y: float) -> tuple[Shape, ...]:
@@ -92,8 +93,8 @@ THREE_VESSELS = (
 )
 
 VIEWS = (
-    View("4C", CHEST, FOUR_CHAMBERS, 50),
-    View("LVOT", CHEST, LEFT_OUTFLOW, 50, may_mirror=False),
-    View("RVOT", CHEST, RIGHT_OUTFLOW, 50, may_mirror=False),
-    View("3VT", CHEST, THREE_VESSELS, 50, may_mirror=False),
+    View("4C", CHEST, FOUR_CHAMBERS, EXTENT_MM),
+    View("LVOT", CHEST, LEFT_OUTFLOW, EXTENT_MM, may_mirror=False),
+    View("RVOT", CHEST, RIGHT_OUTFLOW, EXTENT_MM, may_mirror=False),
+    View("3VT", CHEST, THREE_VESSELS, EXTENT_MM, may_mirror=False),
 )

@@ -12,7 +12,7 @@ from calibration.phantom.planes import NOT_STANDARD, plane_names
 from calibration.splits import split_by_patient
 from edge.errors import UsageError
 
-GENERATOR = 1  # raised whenever the same settings would give other frames
+GENERATOR = 2  # raised whenever the same settings would give other frames
 FRAMES_PER_PATIENT = 2  # of each plane
 REJECTS_PER_PATIENT = 8  # frames that are no plane
 SIZES_PX = (96, 2048)
