@@ -86,8 +86,8 @@ def evaluate(
         check_folder(report)
     images = Images(data, split, skip_unknown, others)
     answered = [
-        _answered(path, called, images, report is not None, threads, as_json)
-        for path, called in zip(bundles, _told_apart(bundles), strict=True)
+        _answered(path, file, images, report is not None, threads, as_json)
+        for path, file in zip(bundles, _files_told_apart(bundles), strict=True)
     ]
     evaluations = [one.evaluation for one in answered]
     comparisons = [comparison_from_evaluations(other, evaluations[0]) for other in evaluations[1:]]
@@ -112,15 +112,15 @@ def evaluate(
         typer.echo(f"report: {report / PAGE}")
 
 
-def _told_apart(bundles: Sequence[Path]) -> list[str]:
-    """What stands behind each model's name: nothing of one bundle, the file of several, for two may have one name."""
-    if len(bundles) == 1:
-        return [""]
+def _files_told_apart(bundles: Sequence[Path]) -> list[str]:
+    """The bundles' files by name; with their folders where two have one name; empty of a bundle alone."""
     files = [path.name for path in bundles]
-    return [f" ({path.name if files.count(path.name) == 1 else path})" for path in bundles]
+    if len(files) == 1:
+        return [""]
+    return [path.name if files.count(path.name) == 1 else str(path) for path in bundles]
 
 
-def _answered(path: Path, called: str, images: Images, for_report: bool, threads: int, as_json: bool) -> Answered:
+def _answered(path: Path, file: str, images: Images, for_report: bool, threads: int, as_json: bool) -> Answered:
     from calibration.evaluate import evaluation_from_session
     from calibration.samples_set import checked_dataset, gate_dataset, split_dataset
     from edge.protocol import load_protocol
@@ -135,7 +135,8 @@ def _answered(path: Path, called: str, images: Images, for_report: bool, threads
         evaluation = evaluation_from_session(
             session, dataset, refused, images.skip_unknown, progress, others=others, with_features=for_report
         )
-        evaluation = replace(evaluation, name=evaluation.name + called)
+        if file and file != f"{session.manifest.name}.edge":  # two bundles may have one name
+            evaluation = replace(evaluation, name=f"{evaluation.name} ({file})")
         sections = [attention_section(session, evaluation)] if for_report else []  # it needs the open session
         show_research_line(session.manifest.notice, as_json=True)
     return Answered(evaluation, tuple(sections))

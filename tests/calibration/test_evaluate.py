@@ -230,21 +230,22 @@ def test_command_shows_several_bundles_and_single_images(planes: Any, capsys: An
     bundles = planes.bundle(), planes.bundle("swapped", (1, 0, 2))
     code, out, _ = run(capsys, *bundles, planes.table(*ROWS), "--list", 4)
     assert code == 0
-    assert "swapped int8 (swapped.edge) against planes int8 (planes.edge): macro-F1 drop" in out
+    assert "swapped int8 against planes int8: macro-F1 drop" in out
     assert "McNemar p 0.625, exact (binomial)" in " ".join(out.split())
     assert all(f"{number}.png" in out for number in range(4))
 
 
 @pytest.mark.usefixtures("home")
-def test_bundles_of_one_name_are_told_apart_by_their_folders(planes: Any, capsys: Any, tmp_path: Path) -> None:
-    bundle = planes.bundle()
-    copy = tmp_path / "before" / bundle.name
-    copy.parent.mkdir()
-    shutil.copy(bundle, copy)
-    code, out, _ = run(capsys, bundle, copy, planes.table(*ROWS), "--json")
-    assert code == 0
+def test_bundles_of_one_name_are_told_apart_by_their_files(planes: Any, capsys: Any, tmp_path: Path) -> None:
+    bundle, table = planes.bundle(), planes.table(*ROWS)
+    old, before = tmp_path / "old.edge", tmp_path / "before" / bundle.name
+    before.parent.mkdir()
+    for copy in (old, before):
+        shutil.copy(bundle, copy)
+    code, out, _ = run(capsys, bundle, old, before, table, "--json")
     names = [model["model"] for model in json.loads(out)["models"]]
-    assert names == [f"planes int8 ({bundle})", f"planes int8 ({copy})"]
+    assert (code, names) == (0, [f"planes int8 ({bundle})", "planes int8 (old.edge)", f"planes int8 ({before})"])
+    assert "planes int8 (old.edge) against planes int8:" in run(capsys, bundle, old, table)[1]
 
 
 @pytest.mark.usefixtures("home")
