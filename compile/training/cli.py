@@ -164,13 +164,15 @@ def taught_recipe(
 
     if kind not in KINDS:
         raise UsageError(f"There is no distillation {kind!r}.", f"Choose one of: {', '.join(KINDS)}.")
-    given = {"weight": weight, "label_weight": label_weight, "feature_weight": feature_weight}
+    given = {
+        "weight": weight,
+        "label_weight": label_weight,
+        "feature_weight": feature_weight,
+        "temperature": temperature,
+    }
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    chosen = {"feature_weight": AS_POSSIBLE, "views": views, **chosen}
-    heat = TEMPERATURES[kind] if temperature is None else temperature
-    return replace(
-        recipe, distillation=replace(recipe.distillation or Distillation(()), kind=kind, temperature=heat, **chosen)
-    )
+    chosen = {"feature_weight": AS_POSSIBLE, "temperature": TEMPERATURES[kind], "views": views, **chosen}
+    return replace(recipe, distillation=replace(recipe.distillation or Distillation(()), kind=kind, **chosen))
 
 
 def recipe_from_options(

@@ -22,8 +22,9 @@ else:
 
 MIN_PX = 8  # a side on which every augmentation is a pixel at least
 MAX_BALANCE = 4.0  # beyond that the weights of frequent classes underflow
-ELSEWHERE = ("model", "phases", "seed", "initial")  # fields that the command line alone decides
-OPTIONS = ("teachers", "kind", "weight", "label_weight", "feature_weight", "temperature", "views")  # so of distillation
+# Fields that the command line alone decides: of the recipe, and of its distillation.
+ELSEWHERE = ("model", "phases", "seed", "initial")
+TAUGHT_ELSEWHERE = ("teachers", "kind", "weight", "label_weight", "feature_weight", "temperature", "views")
 
 
 def recipe_from_toml(path: Path, recipe: Recipe) -> Recipe:
@@ -45,7 +46,7 @@ def recipe_from_toml(path: Path, recipe: Recipe) -> Recipe:
     augmentation = replace(recipe.augmentation, **_checked(path, inner["augmentation"], recipe.augmentation, ()))
     distillation = recipe.distillation
     if distillation is not None:
-        distillation = replace(distillation, **_checked(path, inner["distillation"], distillation, OPTIONS))
+        distillation = replace(distillation, **_checked(path, inner["distillation"], distillation, TAUGHT_ELSEWHERE))
     elif inner["distillation"]:
         raise UsageError(f"The recipe {path} has a table distillation, and there is no teacher.", "Give --teacher.")
     return checked_recipe(replace(changed, augmentation=augmentation, distillation=distillation))
