@@ -29,6 +29,7 @@ class Training:
         options: more of the command line.
         teachers: rows whose seed 0 it learns from; of a cross-validation other cross-validations, fold by fold.
         by: "patient" or "machine" for a cross-validation, empty for one training on the split.
+        painted: schedule of a masked pre-training that comes first, empty for none.
     """
 
     row: str
@@ -38,6 +39,7 @@ class Training:
     options: tuple[str, ...]
     teachers: tuple[str, ...]
     by: str = ""
+    painted: str = ""
 
     @property
     def name(self) -> str:
@@ -48,6 +50,10 @@ class Training:
         """Where its weights are written, or the folder of its folds."""
         return work / (self.name if self.by else f"{self.name}.safetensors")
 
+    def start(self, work: Path) -> Path:
+        """Where the weights of its pre-training are written."""
+        return work / f"{self.name}-painted.safetensors"
+
     def command(self, work: Path, data: Path, sononet: Path, threads: int) -> list[str]:
         """`edge train`, `edge distill` or `edge crossval`, without the program's name."""
         verb = "crossval" if self.by else "distill" if self.teachers else "train"
@@ -55,6 +61,8 @@ class Training:
         for teacher in self.teachers:
             weights = f"{teacher}-0/fold{{fold}}/weights.safetensors" if self.by else f"{teacher}-0.safetensors"
             options += ["--teacher", str(work / weights)]
+        if self.painted:
+            options += ["--init", str(self.start(work))]
         if self.teachers:
             kept = work / (f"views-{self.by}-{{fold}}" if self.by else "views")
             options += ["--views", str(VIEWS), "--views-folder", str(kept), "--feature-weight", "0"]
@@ -75,4 +83,4 @@ def trainings(path: Path = FILE) -> Iterator[Training]:
                 epochs, options = row.get("epochs", table["epochs"]), tuple(row.get("options", ()))
                 teachers = tuple(row.get("teachers", ()))
                 seed, by = seeds[row["id"]][turn], row.get("by", "")
-                yield Training(row["id"], row["model"], seed, epochs, options, teachers, by)
+                yield Training(row["id"], row["model"], seed, epochs, options, teachers, by, row.get("painted", ""))

@@ -1,7 +1,7 @@
 """Train and compile the rows of the study: `python -m tests.study.run --data LABELS.csv --sononet WEIGHTS`.
 
 Many hours on a CPU. Everything goes on where it stopped; several of these may run side by side in one folder: each
-takes the next training that nobody else has. `--only` names rows.
+takes the next training that nobody else has. `--only` names rows, or one seed of a row (edge_n-1).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from compile.training.journal import read_records
 from edge.files import sha256_from_file, write_atomic
 from tests.study.rows import Training, trainings
 
+MASKED = "tests.study.masked"
 PRECISIONS = ("fp32", "int8")
 
 
@@ -31,7 +32,7 @@ def main() -> None:
     parser.add_argument("--sononet", type=Path, required=True, help="published SonoNet16 weights, safetensors")
     parser.add_argument("--work", type=Path, default=Path("build/study"))
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--only", nargs="*", default=[], help="ids of rows")
+    parser.add_argument("--only", nargs="*", default=[], help="ids of rows, or ROW-SEED")
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     while started(arguments):
@@ -43,7 +44,7 @@ def started(arguments: argparse.Namespace) -> bool:
     for training in trainings():
         last = "json" if training.by else "safetensors"  # what a teacher's training writes in the end
         has_teachers = all((arguments.work / f"{teacher}-0.{last}").is_file() for teacher in training.teachers)
-        is_wanted = not arguments.only or training.row in arguments.only
+        is_wanted = not arguments.only or not {training.row, training.name}.isdisjoint(arguments.only)
         record = arguments.work / f"{training.name}.json"
         if not is_wanted or not has_teachers or record.is_file():
             continue
@@ -81,6 +82,13 @@ def done(training: Training, arguments: argparse.Namespace) -> dict[str, Any]:
         edge(command)
         figures = json.loads((weights / "crossval.json").read_text("utf-8"))
         return {**facts, "commands": typed(commands, arguments), "crossval": figures}
+    if training.painted:
+        start = training.start(arguments.work)
+        fixed = ["--data", str(arguments.data), "--epochs", training.painted, "--seed", str(training.seed)]
+        painting = [training.model, *fixed, "--threads", str(arguments.threads), "-o", str(start)]
+        facts["start"] = typed([painting], arguments, f"python -m {MASKED}")[0]
+        if not start.is_file():
+            module(MASKED, painting)
     if not weights.is_file():
         edge(command)
     for precision in PRECISIONS:
@@ -98,19 +106,24 @@ def done(training: Training, arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def typed(commands: list[list[str]], arguments: argparse.Namespace) -> list[str]:
+def typed(commands: list[list[str]], arguments: argparse.Namespace, program: str = "edge") -> list[str]:
     """Commands as a person types them, without this machine's folders."""
     names = {str(arguments.work): "STUDY", str(arguments.data): "LABELS.csv", str(arguments.sononet): "SONONET16"}
-    lines = [" ".join(["edge", *words]) for words in commands]
+    lines = [" ".join([program, *words]) for words in commands]
     for path, name in names.items():
         lines = [line.replace(path, name) for line in lines]
     return lines
 
 
 def edge(words: list[str]) -> None:
-    """One command of ours; what it says stands above if it fails."""
+    """One command of ours."""
+    module("edge", words)
+
+
+def module(name: str, words: list[str]) -> None:
+    """One program of ours; what it says stands above if it fails."""
     environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
-    subprocess.run([sys.executable, "-m", "edge", *words], check=True, env=environment)
+    subprocess.run([sys.executable, "-m", name, *words], check=True, env=environment)
 
 
 if __name__ == "__main__":
