@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from edge.errors import LabelsError
-from tests.study.paired import SCAN, TEACHERS, Answered, best_comparator, difference, gains, shipped_pairs
+from tests.study.paired import PRETRAINING, SCAN, TEACHERS, Answered, best_comparator, difference, gains, shipped_pairs
 
 TRUTH = [0, 1] * 10
 IMAGES = Answered("a" * 64, 2, np.array([*TRUTH, -1]), [f"P{number // 2}" for number in range(20)])
@@ -41,7 +41,7 @@ def test_answers_to_other_images_are_not_compared() -> None:
         difference([answered(4)], [{**answered(4), "answers": [0]}], IMAGES)
 
 
-def test_teachers_and_scan_are_told_apart_over_the_seeds_that_both_sides_have() -> None:
+def test_teachers_pretraining_and_scan_are_told_apart_over_the_seeds_that_both_sides_have() -> None:
     counts = {
         "edge_n-0": 4,
         "edge_n-kd-edge_s-0": 1,
@@ -50,12 +50,14 @@ def test_teachers_and_scan_are_told_apart_over_the_seeds_that_both_sides_have() 
         "edge_n-kd-1": 2,
         "edge_n-kd-2": 1,
         "edge_n_noscan-0": 6,
+        "edge_n-masked-0": 3,
     }
     found = gains({name: answered(wrong) for name, wrong in counts.items()}, IMAGES)
     told = [(pair["change"], pair["row"], pair["other"], pair["seeds"]) for pair in found]
     assert told == [
         (TEACHERS, "edge_n-kd-edge_s", "edge_n", [0]),
         (TEACHERS, "edge_n-kd", "edge_n", [0, 1]),
+        (PRETRAINING, "edge_n-masked", "edge_n", [0]),
         (SCAN, "edge_n", "edge_n_noscan", [0]),
     ]
     assert found[1]["points"] == pytest.approx(f1(2, 2) - f1(4, 3), abs=0.01)

@@ -16,8 +16,8 @@ from edge.errors import LabelsError
 
 LARGEST = 30e6  # parameters of a comparator that a student is measured against
 OURS = ("edge_n", "edge_s")
-KD, TWIN = "-kd", "_noscan"  # in a row's id: distilled, without a scan
-TEACHERS, SCAN = "teachers", "scan"
+KD, TWIN, PAINTED = "-kd", "_noscan", "-masked"  # in a row's id: distilled, without a scan, painted hidden cells first
+TEACHERS, SCAN, PRETRAINING = "teachers", "scan", "pretraining"
 
 Row = Mapping[str, Any]  # as study.json keeps it; `answers` are the most probable planes of its INT8 bundle
 Rows = Mapping[str, Row]  # row-seed -> row
@@ -75,7 +75,7 @@ def is_comparator(name: str) -> bool:
 
 
 def gains(rows: Rows, images: Answered) -> list[dict[str, Any]]:
-    """What teachers gain a network, and a scan its twin: all seeds that both sides have, at one schedule."""
+    """What teachers or a pre-training gain a network, and a scan its twin: all seeds of both sides, at one schedule."""
     seeds: dict[str, set[str]] = {}
     for name in rows:
         row, _, seed = name.rpartition("-")
@@ -83,6 +83,7 @@ def gains(rows: Rows, images: Answered) -> list[dict[str, Any]]:
     made = []
     for row in seeds:
         without = {TEACHERS: row.partition(KD)[0] if KD in row else "", SCAN: twin_of(row)}
+        without[PRETRAINING] = row.partition(PAINTED)[0] if PAINTED in row else ""
         for change, other in without.items():
             common = sorted(seeds[row] & seeds.get(other, set()))
             if common:

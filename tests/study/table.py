@@ -21,7 +21,7 @@ from edge.commands.terminal import user_keyring
 from edge.files import write_atomic
 from edge.protocol import load_protocol
 from edge.session import open_session
-from tests.study.paired import SCAN, TEACHERS, Answered, answered_from_evaluation, gains, shipped_pairs
+from tests.study.paired import PRETRAINING, SCAN, TEACHERS, Answered, answered_from_evaluation, gains, shipped_pairs
 from tests.study.picture import png_from_rows
 from tests.study.rows import trainings
 from tests.study.run import edge
@@ -37,7 +37,8 @@ planes of {patients} patients, a part of FETAL_PLANES_DB's official test split. 
 of the full set.** Nothing was chosen by these images but the comparators in the pairs below. Intervals: 95 %, bootstrap
 by patient, seed 0; of several trainings only the first has one. Time: INT8, one thread, as a ratio to the
 shipped `edge_n`, timed in the same run. "+ teachers" is distilled from {teachers};
-everything else but the teachers starts from fresh weights. {done} of {planned} trainings are done.
+`-masked` painted hidden parts of all training images first, without labels; everything else but the teachers starts
+from fresh weights. {done} of {planned} trainings are done.
 
 ![macro-F1 and time of every row]({picture})
 
@@ -52,7 +53,7 @@ GAINS = (
     "patients, not that of seeds.\n\n"
     "| change | row | against | seeds | macro-F1 points | interval |\n|---|---|---|---|---|---|\n"
 )
-CHANGES = {TEACHERS: "teachers", SCAN: "a scan"}
+CHANGES = {TEACHERS: "teachers", SCAN: "a scan", PRETRAINING: "painting hidden cells first"}
 FOLD_COLUMNS = (
     "|row|tested|schedule|trained on|planes|macro-F1|accepted|right of those|cervix, other refused|\n"
     "|---|---|---|---|---|---|---|---|---|\n"
