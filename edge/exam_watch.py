@@ -32,7 +32,7 @@ from edge.temporal import Run, Vote, holds, run_from_votes, votes_after
 LOW_QUALITY = 0.70  # image score below which a capture is weak: less than every standard plane of val but one (0.697)
 FREEZE_BEFORE_S = 0.5  # hand after eye: some 0.2 s of reaction, and as much of screen and grabber; an estimate
 FREEZE_AFTER_S = 0.3  # frames under way when the key went down: inference takes up to 0.1 s, a grabber some frames
-AI_OFF_S = 2.0  # a result older than this says nothing about the picture on the screen (issue; bridge facts, cart link)
+AI_OFF_S = 2.0  # a result older than this says nothing about the picture on the screen, as on the cart's lamps
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WINDOW_S = 1.0  # n; upper end of "N of M over 0.3-1 s" (docs: bridge facts, the bedside)
+WINDOW_S = 1.0  # n; upper end of the 0.3 to 1 s over which N of M frames must agree; an estimate
 HOLD_S = 0.3  # k; lower end of the same range: first to last agreeing frame
 MIN_FRAMES = 3  # distinct accepted frames, however slow the source: two may be one good picture and its ghost
 SLOW_WINDOW_S = 2.0  # so far the window stretches for MIN_FRAMES of a slow source; what is older is "AI off"

@@ -121,7 +121,7 @@ def _told_of_machines(answers: Iterator[Answer], manifest: Manifest) -> Iterator
 
 
 def line_from_answer(answer: Answer, top: int, watermark: str | None) -> dict[str, Any]:
-    """The JSON line of one answer, see design section 8."""
+    """The JSON line of one answer, as docs/integrator.md lists it."""
     prediction = answer.prediction
     if prediction is None:
         return {"input": answer.input, "error": answer.error}

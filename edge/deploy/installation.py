@@ -163,7 +163,7 @@ def access_from_settings(settings: Settings, target: str) -> Access:
 
     Args:
         settings: how the service shall run.
-        target: of the bundle, see docs/design.md section 6.
+        target: of the bundle: cpu, or one with a GPU.
     """
     camera = ("camera",) if settings.source.partition(":")[0] == "camera" else ()
     gpu = () if target == "cpu" else ("gpu",)

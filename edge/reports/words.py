@@ -22,9 +22,9 @@ STATES: Mapping[str, Words] = {
     PlaneState.CANDIDATE: ("candidate", "疑似"),
     PlaneState.CAPTURED: ("captured", "已采集"),
     PlaneState.CAPTURED_LOW: ("captured, low quality", "已采集（质量低）"),
-    PlaneState.CONFIRMED: ("confirmed by the user", "用户已确认"),
+    PlaneState.CONFIRMED: ("confirmed by the user", "已人工确认"),
     PlaneState.NOT_OBTAINABLE: ("not obtainable", "无法获取"),
-    PlaneState.NOT_COVERED: ("not covered by this model", "本模型不支持"),
+    PlaneState.NOT_COVERED: ("not covered by this model", "本模型未覆盖"),
 }
 CONFIDENCES: Mapping[str | None, Words] = {
     "low": ("low", "低"),

@@ -23,7 +23,7 @@ from edge.service.sink import Sink
 from edge.service.status import Status
 from edge.service.view import View
 
-HUNG_S = 2.0  # a cart that hears nothing for so long shows "AI off" (bridge facts, cart link)
+HUNG_S = 2.0  # a cart that hears nothing for so long shows "AI off"
 JOIN_S = 1.0  # for all sinks together at the end; one that hangs is left to the end of the process
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pynetdicom.association import Association
     from pynetdicom.events import Event, EventHandlerType
 
-PER_ADDRESS = 8  # associations of one scanner at once (bridge facts)
+PER_ADDRESS = 8  # associations of one scanner at once: storescu was no faster with eight than with one
 SLOTS = 64  # of all
 MAX_PDU_BYTES = 128 << 10
 PDU_SLACK_BYTES = 1 << 10  # headers of fragments; some senders count them differently

@@ -15,6 +15,7 @@ from typing import Any
 from edge.cpu import load_cpu
 from tests.bench import (
     accuracy,
+    burned_in,
     cart_link,
     dicom_receive,
     dicom_send,
@@ -41,6 +42,7 @@ from tests.bench import (
 PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "accuracy": accuracy.measured,
     "accuracy_edge_s": accuracy.measured_larger,
+    "burned_in": burned_in.measured,
     "cart_link": cart_link.measured,
     "dicom_receive": dicom_receive.measured,
     "dicom_send": dicom_send.measured,

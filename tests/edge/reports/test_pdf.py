@@ -68,7 +68,7 @@ def test_the_page_says_all_that_must_be_said(made: MakeReport) -> None:
         "HN-2201", "ACC-77", "op7", document.exam, BUNDLE, document.protocol.sha256, document.research_use.en,
         document.research_use.zh, "3 of 7 required planes still open", "7项必需切面中3项未完成",
         "It says nothing about normal or abnormal", "not obtainable", "无法获取", "fetal position 胎位",
-        "by op9, 10:06", "captured, low quality", "not covered by this model", "本模型不支持",
+        "by op9, 10:06", "captured, low quality", "not covered by this model", "本模型未覆盖",
         "Trans-thalamic plane", "经丘脑横切面",
     ]  # fmt: skip
     assert [text for text in told if not holds(page, text)] == []
