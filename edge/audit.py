@@ -84,7 +84,8 @@ def check_entry(entry: AuditEntry) -> None:
     rules = {"exam": EXAM, "kind": KIND, "operator": OPERATOR, "wall": WALL}
     rules |= {"bundle": DIGEST, "content": DIGEST, "previous": DIGEST}
     for name, rule in rules.items():
-        if not rule.fullmatch(getattr(entry, name)):
+        value = getattr(entry, name)  # of a damaged store of any type
+        if not isinstance(value, str) or not rule.fullmatch(value):
             raise InputError(
                 f"The {name} of an audit entry is not of its form ({rule.pattern}).",
                 "Give ids, codes and digests; the audit log holds no names and no free text.",

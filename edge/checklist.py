@@ -149,6 +149,16 @@ def checklist_from_exam(exam: Exam, now_s: float, watch: Watch | None = None) ->
     )  # fmt: skip
 
 
+def left_from_exam(exam: Exam) -> int:
+    """How many rows of the checklist are left, without making them: for exams of which no more is shown.
+
+    Args:
+        exam: the state.
+    """
+    required = {plane.id for plane in exam.protocol.planes if plane.required}
+    return sum(record.plane in required and exam.state(record) not in DONE for record in exam.records)
+
+
 def live_from_watch(watch: Watch, now_s: float) -> LiveResult | None:
     """The last result with its age.
 

@@ -227,7 +227,7 @@ def event_from_json(data: Mapping[str, Any]) -> Event:
     Raises:
         InputError: it is no event: the kind is unknown, or a field is missing, unknown or of the wrong type.
     """
-    fields = dict(data)
+    fields = dict(data) if isinstance(data, Mapping) else {}  # the store holds any JSON
     kind = fields.pop("kind", None)
     cure = "The store may be of a newer version; update, or restore it from a copy."
     if not isinstance(kind, str) or kind not in KINDS:

@@ -97,8 +97,19 @@ class Keyring:
     home: Path
 
     def keys(self) -> tuple[Key, ...]:
-        """All keys, in the order in which they were added."""
-        return load_record(self._file, Keys(())).keys
+        """All keys, in the order in which they were added.
+
+        Raises:
+            TrustError: the record is damaged.
+            MachineError: it cannot be read.
+        """
+        keys = load_record(self._file, Keys(())).keys
+        if not all(HEX_KEY.fullmatch(key.public) for key in keys):
+            raise TrustError(
+                f"{self._file} is damaged: it holds a key that is none.",
+                "Restore it from a backup, or delete it and trust the keys again.",
+            )
+        return keys
 
     def key_from_fingerprint(self, fingerprint: bytes) -> Key:
         """The trusted key of that fingerprint.

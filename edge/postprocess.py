@@ -3,7 +3,7 @@
 ::
 
     logits (K,) -> probabilities (K,) -> plane: arg max over the planes
-                                      -> answer: not_covered   the frame is unfit, or no threshold was measured
+                                      -> answer: not_covered   the frame is unfit, without a threshold, or no number
                                                  not_standard  a reject label is more probable than every plane,
                                                                or the plane lies below the threshold
                                                  plane         otherwise: accepted
@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,8 @@ def _answer(
         return NOT_COVERED, unfit
     if decision.threshold is None:
         return NOT_COVERED, "no acceptance threshold was measured for this model"
+    if not math.isfinite(probability):  # every comparison below would be false, and the plane accepted
+        return NOT_COVERED, "the engine's answer is not a finite number"
     if reject is not None and reject[1] > probability:
         return NOT_STANDARD, f"{reject[0]} is more probable ({reject[1]:.2f}) than every plane"
     if probability < decision.threshold:

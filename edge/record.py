@@ -63,6 +63,16 @@ def json_from_bytes(data: bytes) -> Any:
         raise RecordError(f"not valid JSON ({error})") from error
 
 
+def figure_from_json(data: object) -> float | None:
+    """A finite number as a float; None for anything else, such as an integer of 400 digits, which no float holds."""
+    if isinstance(data, bool) or not isinstance(data, (int, float)):
+        return None
+    try:
+        return float(data) if math.isfinite(data) else None
+    except OverflowError:
+        return None
+
+
 def record_from_json(kind: type[T], data: object, where: str = "") -> T:
     """Build a dataclass value from parsed JSON.
 
@@ -116,9 +126,9 @@ def _scalar_from_json(kind: type, data: object, where: str) -> object:
             raise _mismatch(data, f"one of {', '.join(str(member.value) for member in kind)}", where)
         return kind(data)
     if kind is float:
-        if isinstance(data, bool) or not isinstance(data, (int, float)) or not math.isfinite(data):
+        if (figure := figure_from_json(data)) is None:
             raise _mismatch(data, "a finite number", where)
-        return float(data)
+        return figure
     if not isinstance(data, kind) or (kind is int and isinstance(data, bool)):
         raise _mismatch(data, {str: "text", int: "an integer", bool: "true or false"}[kind], where)
     return data

@@ -14,11 +14,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from edge.audit import OPENED, AuditEntry, digest_from_entry
-from edge.errors import InputError, TrustError, UsageError
+from edge.audit import OPENED, AuditEntry
+from edge.errors import InputError, UsageError
 from edge.exam_vault import Place, Vault, lost_key
-from edge.record import RecordError, json_from_bytes, record_from_json
-from edge.store_rows import ExamSummary, StoredContent, StoredEvent, content_from_stored, event_from_salted
+from edge.record import RecordError
+from edge.store_rows import (
+    ExamSummary,
+    StoredContent,
+    StoredEvent,
+    content_from_stored,
+    damaged_record,
+    entry_from_stored,
+    event_from_salted,
+    summary_from_row,
+)
 from edge.store_schema import BUSY_MS, VERSION, version_from_connection
 from edge.store_space import error_from_sqlite
 
@@ -56,7 +65,7 @@ class ExamReader:
 
     def exams(self) -> tuple[ExamSummary, ...]:
         """All exams, in the order in which they were opened."""
-        return tuple(_summary(row) for row in self._rows(SUMMARY.format(where="")))
+        return tuple(summary_from_row(row) for row in self._rows(SUMMARY.format(where="")))
 
     def exam(self, exam: str) -> ExamSummary:
         """One exam.
@@ -67,7 +76,7 @@ class ExamReader:
         rows = self._rows(SUMMARY.format(where="WHERE exams.exam = ?"), exam)
         if not rows:
             raise no_exam(exam)
-        return _summary(rows[0])
+        return summary_from_row(rows[0])
 
     def newest(self, count: int, kind: str) -> tuple[tuple[str, int, bool], ...]:
         """Of the exams opened last, newest first: id, number of events, and whether there is one of this kind."""
@@ -91,6 +100,7 @@ class ExamReader:
 
         Raises:
             UsageError: there is no such exam.
+            InputError: the record is damaged.
             TrustError: the key is lost, or the record was altered.
         """
         rows = self._rows("SELECT about FROM exams WHERE exam = ?", exam)
@@ -103,6 +113,7 @@ class ExamReader:
 
         Raises:
             UsageError: there is no such exam.
+            InputError: a record is damaged.
             TrustError: the key is lost, or a record was altered.
         """
         rows = self._rows(
@@ -123,6 +134,7 @@ class ExamReader:
 
         Raises:
             UsageError: there is no such exam, event or image.
+            InputError: the image is damaged.
             TrustError: the key is lost, or the image was altered.
         """
         rows = self._rows(
@@ -142,13 +154,7 @@ class ExamReader:
             TrustError: an entry is no audit entry, or was altered.
         """
         for _, text, digest in self._pages("SELECT number, entry, digest FROM audit", "number"):
-            try:
-                entry = record_from_json(AuditEntry, json_from_bytes(text.encode()))
-            except RecordError as error:
-                raise _not_audit(f"holds something else ({error})") from error
-            if digest_from_entry(entry) != digest:
-                raise _not_audit(f"holds a wrong digest of entry {entry.number}")
-            yield entry
+            yield entry_from_stored(text, digest)
 
     def exam_contents(self) -> Iterator[StoredContent]:
         """What the audit chain says of the exams, as it lies in the store, in the order of their opening."""
@@ -222,10 +228,16 @@ class ExamReader:
         rows = self._rows("SELECT value FROM meta WHERE name = ?", name)
         return str(rows[0][0]) if rows else None
 
-    def _mapping(self, stored: bytes, place: Place) -> Mapping[str, Any]:
-        return event_from_salted(self._opened(stored, place))
+    def _mapping(self, stored: object, place: Place) -> Mapping[str, Any]:
+        try:
+            return event_from_salted(self._opened(stored, place))
+        except RecordError as error:  # what it says of the content may hold a name
+            raise damaged_record(place) from error
 
-    def _opened(self, stored: bytes, place: Place) -> bytes:
+    def _opened(self, stored: object, place: Place) -> bytes:
+        """Bytes of a column, in which SQLite keeps any type."""
+        if not isinstance(stored, bytes):
+            raise damaged_record(place)
         return stored if self._key_id is None else self._key().open(stored, place)
 
     def _sealed(self, plain: bytes, place: Place) -> bytes:
@@ -281,12 +293,3 @@ def no_store(path: Path) -> UsageError:
 def no_exam(exam: str) -> UsageError:
     """The error of an id that names no exam."""
     return UsageError(f"There is no exam {exam} in this store.", "See: edge exam list.")
-
-
-def _not_audit(what: str) -> TrustError:
-    return TrustError(f"The audit log {what}.", "Keep the file as it is and restore the store's backup.")
-
-
-def _summary(row: tuple[Any, ...]) -> ExamSummary:
-    exam, operator, bundle, opened, events, captures, last = row
-    return ExamSummary(exam, operator, bundle, opened, last or opened, events, captures)

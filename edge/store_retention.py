@@ -1,7 +1,9 @@
 """Which exams are old enough to go: summaries and a clock in, ids out; and their deletion, one after another.
 
 Ages are the one thing reckoned from recorded times. A wrong clock must not empty a store, so: an exam whose time
-lies ahead or cannot be read is kept, and a purge that would take every exam is refused unless that is asked for.
+lies ahead or cannot be read is kept, a purge that would take every exam is refused unless that is asked for, and no
+exam counts as older than the opening of one before it: one that was recorded with an empty clock battery, in 1970,
+would else go the next day.
 """
 
 from __future__ import annotations
@@ -34,11 +36,18 @@ def exams_older_than(exams: Iterable[ExamSummary], age: timedelta, now: datetime
     """The ids of exams whose last event is older than an age, in their order.
 
     Args:
-        exams: of a store.
+        exams: of a store, all of them, in the order of their opening.
         age: as `age_from_text` gives it.
         now: UTC, with its time zone.
     """
-    return tuple(exam.exam for exam in exams if (told := _time_from_wall(exam.last)) and now - told > age)
+    old, earliest = list[str](), datetime.min.replace(tzinfo=timezone.utc)
+    for exam in exams:
+        opened, last = _time_from_wall(exam.opened), _time_from_wall(exam.last)
+        if opened is not None and earliest < opened <= now:
+            earliest = opened
+        if last is not None and now - max(last, earliest) > age:
+            old.append(exam.exam)
+    return tuple(old)
 
 
 def purge(

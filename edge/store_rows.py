@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edge.errors import InputError
+from edge.audit import AuditEntry, digest_from_entry
+from edge.errors import InputError, TrustError
+from edge.exam_vault import Place
 from edge.files import sha256_from_bytes
-from edge.record import json_from_bytes
+from edge.record import RecordError, json_from_bytes, record_from_json
 
 SALT_BYTES = 16  # 128 bits
 MAX_EVENT_BYTES = 1 << 18  # an event is a few hundred bytes; more is another thing
@@ -92,14 +94,25 @@ def salted_from_event(event: Mapping[str, Any]) -> bytes:
 
 
 def event_from_salted(salted: bytes) -> Mapping[str, Any]:
-    """The JSON that `salted_from_event` wrote."""
+    """The JSON that `salted_from_event` wrote.
+
+    Raises:
+        RecordError: it is something else.
+    """
     event: Mapping[str, Any] = json_from_bytes(salted[SALT_BYTES:])
     return event
 
 
-def content_from_stored(*parts: bytes) -> str:
-    """What the chain holds of a row: one digest over its stored parts; none can pass for a part of its neighbour."""
-    return sha256_from_bytes("".join(sha256_from_bytes(part) for part in parts).encode())
+def content_from_stored(*parts: object) -> str:
+    """What the chain holds of a row: one digest over its stored parts; none can pass for a part of its neighbour.
+
+    Args:
+        parts: as they lie in the store; one that is no bytes any more (SQLite keeps any type anywhere) gives "".
+    """
+    digests = [sha256_from_bytes(part) for part in parts if isinstance(part, bytes)]
+    if len(digests) < len(parts):
+        return ""  # no entry of the chain holds that: whoever compares says where
+    return sha256_from_bytes("".join(digests).encode())
 
 
 def check_jpeg(jpeg: bytes) -> None:
@@ -113,3 +126,43 @@ def check_jpeg(jpeg: bytes) -> None:
             f"The capture's image ({len(jpeg)} bytes) is no JPEG of at most {MAX_JPEG_BYTES} bytes.",
             "Give the region of interest as JPEG.",
         )
+
+
+def entry_from_stored(text: object, digest: object) -> AuditEntry:
+    """One row of the audit log.
+
+    Raises:
+        TrustError: it is no audit entry, or was altered.
+    """
+    try:
+        if not isinstance(text, str):
+            raise RecordError("no text")
+        entry = record_from_json(AuditEntry, json_from_bytes(text.encode()))
+    except RecordError as error:
+        raise _not_audit(f"holds something else ({error})") from error
+    if digest_from_entry(entry) != digest:
+        raise _not_audit(f"holds a wrong digest of entry {entry.number}")
+    return entry
+
+
+def summary_from_row(row: tuple[Any, ...]) -> ExamSummary:
+    """Texts whatever became of them in the file: a damaged time is one that cannot be read, and its exam is kept.
+
+    Args:
+        row: exam, operator, bundle, opened, number of events and of captures, time of the last event or None.
+    """
+    *texts, events, captures, last = row
+    exam, operator, bundle, opened = map(str, texts)
+    return ExamSummary(exam, operator, bundle, opened, str(last or opened), events, captures)
+
+
+def damaged_record(place: Place) -> InputError:
+    """The error of a record that holds something else; nothing of its content is told, which may be a name."""
+    return InputError(
+        f"Record {place.sequence} of exam {place.exam} ({place.table}) is damaged.",
+        "Keep the file as it is and restore the store's backup.",
+    )
+
+
+def _not_audit(what: str) -> TrustError:
+    return TrustError(f"The audit log {what}.", "Keep the file as it is and restore the store's backup.")

@@ -6,7 +6,6 @@ In: requests. Out: responses, made of what the `Bedside` says. Calls into it run
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import re
 from collections.abc import Callable
@@ -20,7 +19,15 @@ from edge.page.bodies import body_within
 from edge.page.frames import MAX_FRAME_BYTES, frame_from_bytes, head_from_headers
 from edge.page.lanes import Lanes
 from edge.page.repeats import Repeats
-from edge.page.replies import JSON_TYPE, ReplyError, failed_engine, failed_order, missing, reply_from_json
+from edge.page.replies import (
+    JSON_TYPE,
+    ReplyError,
+    failed_engine,
+    failed_order,
+    missing,
+    reply_from_json,
+    utf8_from_json,
+)
 from edge.page.stream import Views
 from edge.record import RecordError, json_from_bytes, json_from_record
 from edge.service.bedside import Bedside
@@ -80,7 +87,7 @@ class Api:
     async def view(self, request: Request) -> Response:
         """Everything to show, now."""
         view = await self._lanes.run("quick", self._bedside.view)
-        return Response(_utf8(json_from_record(view)), media_type=JSON_TYPE)
+        return Response(utf8_from_json(json_from_record(view)), media_type=JSON_TYPE)
 
     async def events(self, request: Request) -> Response:
         """Views as they change; a HEAD has no stream."""
@@ -140,7 +147,7 @@ class Api:
         except EdgeError as error:
             raise failed_order(error) from error
         view = await self._lanes.run("quick", self._bedside.view)
-        return Response(_utf8({"view": json_from_record(view)}), media_type=JSON_TYPE)
+        return Response(utf8_from_json({"view": json_from_record(view)}), media_type=JSON_TYPE)
 
     def _carry_out(self, order: Order, until_s: float) -> None:
         """In a thread; a press that lay in a socket while this process stood still is about another picture."""
@@ -216,10 +223,6 @@ class Api:
         self._map = None
         if not done.cancelled():
             done.exception()  # looked at, in case everybody who asked has gone
-
-
-def _utf8(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _until_from_text(text: str) -> float:

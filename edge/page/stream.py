@@ -13,11 +13,11 @@ Source: WHATWG HTML, "Server-sent events".
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
 from edge.page.lanes import Lanes
+from edge.page.replies import utf8_from_json
 from edge.record import json_from_record
 from edge.service.view import View
 
@@ -126,5 +126,4 @@ def timeless(view: View) -> View:
 
 def event_from_view(view: View) -> bytes:
     """A server-sent event of kind "view"; its data is one line of JSON."""
-    data = json.dumps(json_from_record(view), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return b"event: view\nid: %d\ndata: %s\n\n" % (view.number, data.encode())
+    return b"event: view\nid: %d\ndata: %s\n\n" % (view.number, utf8_from_json(json_from_record(view)))

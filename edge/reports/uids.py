@@ -9,7 +9,9 @@ import re
 from uuid import UUID, uuid5
 
 NAMESPACE = UUID("7fc8d4f2-c004-57cc-aa4d-c41cb5e97422")  # of this project; any constant would do
-UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")  # DICOM PS3.5 section 9.1
+# DICOM PS3.5 section 9.1; ITU-T X.660: three roots, of which the first two have 40 arcs. A typed number of a visit such
+# as 2024.113 is none, and no archive would take it.
+UID = re.compile(r"([01]\.[1-3]?[0-9]|2\.(0|[1-9][0-9]*))(\.(0|[1-9][0-9]*))*")
 MAX_UID_LENGTH = 64  # characters; DICOM PS3.5 section 9.1
 
 

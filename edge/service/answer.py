@@ -5,13 +5,12 @@ The child is the process that may fail, so its words are read as strictly as a s
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from edge.prediction import Prediction
-from edge.record import RecordError, json_from_record
+from edge.record import RecordError, figure_from_json, json_from_record
 from edge.service.frame import Frame
 
 
@@ -71,9 +70,9 @@ def _text(value: object) -> str:
 
 
 def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if (figure := figure_from_json(value)) is None:
         raise RecordError("a figure of the prediction is no finite number")
-    return float(value)
+    return figure
 
 
 def _share(value: object) -> float:

@@ -49,8 +49,13 @@ def open_bridge_source(where: str, options: SourceOptions) -> BridgeSource:
     """`bridge`, or `bridge:NAME`.
 
     Raises:
-        UsageError: that is no name of a bridge.
+        UsageError: that is no name of a bridge, or a region is given: nothing here cuts a bridge's frames to it.
     """
     if NAME.fullmatch(where) is None:
         raise UsageError(f"{where!r} is no name of a bridge.", "Write bridge, or bridge:video.")
+    if options.is_whole:
+        raise UsageError(
+            "A region is of the service's own source, and its frames come from a bridge, which cuts them.",
+            "Give --roi to the bridge (edge bridge video|igtl --roi), and leave it out here.",
+        )
     return BridgeSource(where)

@@ -135,8 +135,7 @@ class Child:
         """
         now_s = self._clock()
         if self.state is ChildState.WAITING and now_s >= self._due_s:
-            self._process = process_from_settings(self._settings)
-            self.state, self._since_s = ChildState.STARTING, now_s
+            self._spawn(now_s)
         if self.state is ChildState.STARTING:
             self._hear_start(wait_s)
         elif self.state is ChildState.READY and now_s - self._heard_s > HEARTBEAT_S:
@@ -213,6 +212,17 @@ class Child:
         self._heard_s = self._clock()
         return reply
 
+    def _spawn(self, now_s: float) -> None:
+        """Start a process; what the machine has no room for is tried again as after a death: the exam goes on."""
+        try:
+            self._process = process_from_settings(self._settings)
+        except OSError as error:
+            told = f"The inference process cannot be started: {error.strerror}."
+            self.error = MachineError(told, "Close other programs; look at memory and the number of processes.")
+            self._count("failed", now_s)
+            return
+        self.state, self._since_s = ChildState.STARTING, now_s
+
     def _hear_start(self, wait_s: float) -> None:
         assert self._process is not None
         try:
@@ -225,7 +235,12 @@ class Child:
             if now_s - self._since_s > self._settings.start_timeout_s:
                 self._bury("hung")
         elif message.get("kind") == "ready":
-            self._settle(_readiness_from_message(message), now_s)
+            try:
+                readiness = _readiness_from_message(message)
+            except RecordError:
+                self._bury("nonsense")
+                return
+            self._settle(readiness, now_s)
         else:
             self.error = error_from_message(message)
             self._bury("failed")
@@ -243,8 +258,10 @@ class Child:
         """Count a death, and set when the next start is due."""
         assert self._process is not None
         found, self._process = self._process.end(0.0 if reason else GOING_S), None
-        self.restarts[reason or found] += 1
-        now_s = self._clock()
+        self._count(reason or found, self._clock())
+
+    def _count(self, reason: str, now_s: float) -> None:
+        self.restarts[reason] += 1
         was_stable = self.state is ChildState.READY and now_s - self._since_s > STABLE_S
         self._deaths = 1 if was_stable else self._deaths + 1
         self.state, self._since_s = ChildState.WAITING, now_s
@@ -253,7 +270,8 @@ class Child:
 
 def error_from_message(message: Mapping[str, Any]) -> EdgeError:
     """The error that the child told of."""
-    error = ERRORS.get(message.get("exit_code", 1), MachineError)
+    code = message.get("exit_code")
+    error = ERRORS.get(code, MachineError) if isinstance(code, int) else MachineError
     return error(str(message.get("cause")), str(message.get("cure")), str(message.get("word", "")))
 
 
@@ -266,5 +284,13 @@ def _no_map(cause: str) -> MapOutcome:
 
 
 def _readiness_from_message(message: Mapping[str, Any]) -> Readiness:
-    notices = tuple(Notice(str(en), str(zh)) for en, zh in message.get("notices", ()))
+    """As strictly as a stranger's word.
+
+    Raises:
+        RecordError: it is none.
+    """
+    pairs = message.get("notices", [])
+    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        raise RecordError("the notices are no pairs")
+    notices = tuple(Notice(str(en), str(zh)) for en, zh in pairs)
     return Readiness(str(message.get("digest")), str(message.get("backend")), notices, str(message.get("network")))

@@ -60,5 +60,9 @@ class FrameMemory:
 def frame_memory(size_bytes: int = SLOT_BYTES) -> FrameMemory:
     """A new slot, all zero."""
     descriptor = os.memfd_create("vmamba-edge-frame")
-    os.ftruncate(descriptor, size_bytes)
-    return FrameMemory(descriptor, size_bytes, writable=True)
+    try:
+        os.ftruncate(descriptor, size_bytes)
+        return FrameMemory(descriptor, size_bytes, writable=True)
+    except OSError:
+        os.close(descriptor)
+        raise

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from edge.checklist import checklist_from_exam
+from edge.checklist import checklist_from_exam, left_from_exam
 from edge.errors import UsageError
 from edge.manifest import RESEARCH_USE, Notice
 from edge.service.bedside_facts import BedsideFacts
@@ -77,7 +77,7 @@ class PlaneCheck:
         number, now = next(self._numbers), self._desk.now
         status, now_s = self._status(), self._clock()
         shown = None if now.shown is None else _exam_view(now.shown, now_s)
-        others = tuple(_other(seat, now_s) for seat in now.others)
+        others = tuple(map(_other, now.others))
         store = _store_view(self._desk.store_state(), now)
         source, engine = self._source_view(status), _engine_view(status)
         return View(SCHEMA, number, RESEARCH_USE, self._model_view(now), source, engine, store, shown, others)
@@ -120,7 +120,7 @@ class PlaneCheck:
     def settle_frame(self, frame: Frame) -> tuple[bool, str | None]:
         """Take a bridge's frame, and wait until its exam has it."""
         settlement = Settlement()
-        taken = self._newest.put(replace(frame, on_settled=settlement.tell))
+        taken = self.put_frame(replace(frame, on_settled=settlement.tell))
         return taken, settlement.wait(SETTLE_S) if taken else None
 
     def _model_view(self, now: DeskNow) -> ModelView:
@@ -167,6 +167,6 @@ def _exam_view(seat: Seat, now_s: float) -> ExamView:
     )  # fmt: skip
 
 
-def _other(seat: Seat, now_s: float) -> OtherExam:
+def _other(seat: Seat) -> OtherExam:
     exam = seat.exam
-    return OtherExam(exam.id, exam.key.patient, exam.key.study, checklist_from_exam(exam, now_s).left)
+    return OtherExam(exam.id, exam.key.patient, exam.key.study, left_from_exam(exam))

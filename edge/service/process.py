@@ -59,9 +59,23 @@ class Process:
 
 
 def process_from_settings(settings: ChildSettings) -> Process:
-    """Start a child; it says "ready" or "failed" on its channel."""
-    channel, other = channel_pair()
-    memory = frame_memory(settings.slot_bytes)
+    """Start a child; it says "ready" or "failed" on its channel.
+
+    Raises:
+        OSError: the machine has no memory, process or descriptor left for it; nothing of it is left behind.
+    """
+    with contextlib.ExitStack() as undo:
+        channel, other = channel_pair()
+        undo.callback(channel.close)
+        with other:
+            memory = frame_memory(settings.slot_bytes)
+            undo.callback(memory.close)
+            process = _popen(settings, memory.descriptor, other.fileno())
+        undo.pop_all()
+    return Process(process, channel, memory)
+
+
+def _popen(settings: ChildSettings, memory_fd: int, socket_fd: int) -> subprocess.Popen[bytes]:
     document = {
         "bundle": str(settings.bundle),
         "home": str(settings.home),
@@ -69,17 +83,15 @@ def process_from_settings(settings: ChildSettings) -> Process:
         "threads": settings.threads,
         "memory_bytes": settings.memory_bytes,
         "slot_bytes": settings.slot_bytes,
-        "memory_fd": memory.descriptor,
-        "socket_fd": other.fileno(),
+        "memory_fd": memory_fd,
+        "socket_fd": socket_fd,
     }
     folders = [folder for folder in sys.path if folder]
-    with other:
-        process = subprocess.Popen(
-            [sys.executable, "-c", BOOT, json.dumps(document), *folders],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,  # what there is to say comes through the channel
-            pass_fds=(memory.descriptor, other.fileno()),
-            start_new_session=True,  # Ctrl-C is for the service, which ends its child itself
-        )
-    return Process(process, channel, memory)
+    return subprocess.Popen(
+        [sys.executable, "-c", BOOT, json.dumps(document), *folders],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,  # what there is to say comes through the channel
+        pass_fds=(memory_fd, socket_fd),
+        start_new_session=True,  # Ctrl-C is for the service, which ends its child itself
+    )

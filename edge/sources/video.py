@@ -19,7 +19,8 @@ CUT_S = 1.0  # before the told end: more than rounded rates and a last frame of 
 
 
 def frames_from_video(path: Path) -> Iterator[Frame]:
-    """Every frame of a video's first picture stream; a damaged file gives its good part, then the error.
+    """Every frame of a video's first picture stream, timed from the first; a damaged file gives its good part, then the
+    error.
 
     Raises:
         ImageError: not a video, no picture in it, damaged, cut off, unreadable, or a frame size out of bounds.
@@ -32,8 +33,10 @@ def frames_from_video(path: Path) -> Iterator[Frame]:
     index = 0
     try:
         with path.open("rb") as stream, _opened(stream) as container:
+            start_s = 0.0  # a recording of a stream begins hours after its clock did
             for index, frame in enumerate(_decoded(path, container), 1):
-                yield Frame(frame.to_ndarray(format="rgb24"), str(path), index - 1, _time_ms(frame))
+                start_s = start_s if index > 1 else frame.time or 0.0
+                yield Frame(frame.to_ndarray(format="rgb24"), str(path), index - 1, _time_ms(frame, start_s))
     except av.FFmpegError as error:
         raise ImageError(
             f"{path} is damaged after {index} frames: {error.strerror}.", "Export or copy the video again."
@@ -90,5 +93,5 @@ def _check_end(path: Path, container: Any, count: int, end_s: float) -> None:
         )
 
 
-def _time_ms(frame: Any) -> float | None:
-    return None if frame.time is None else round(frame.time * 1000, 3)
+def _time_ms(frame: Any, start_s: float) -> float | None:
+    return None if frame.time is None else round((frame.time - start_s) * 1000, 3)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from edge.checklist import REGIONS_ZH, checklist_from_exam
+from edge.checklist import REGIONS_ZH, checklist_from_exam, left_from_exam
 from edge.exam import PlaneState
 from edge.exam_events import Confirmed, FetusSwitched, NotObtainable
 from edge.exam_watch import JudgedFrame, Watch
@@ -40,11 +40,13 @@ def test_what_is_left_counts_down() -> None:
     state = after(state, event(NotObtainable, plane="abdomen", fetus=1, reason="position"))
     shown = checklist_from_exam(state, 5.0)
     assert (shown.left, shown.weak, shown.not_covered, shown.since_progress_s) == (len(PLANES) - 2, 1, 0, 4.0)
+    assert left_from_exam(state) == shown.left
 
 
 def test_planes_that_are_not_covered_are_left_too() -> None:
     shown = checklist_from_exam(exam(threshold=None), 1.0)
     assert (shown.left, shown.not_covered) == (len(PLANES), len(PLANES))
+    assert left_from_exam(exam(threshold=None)) == shown.left
 
 
 def test_twins_have_rows_of_their_own() -> None:

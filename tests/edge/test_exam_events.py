@@ -34,3 +34,9 @@ def test_a_missing_field_is_named() -> None:
     del data["plane"]
     with pytest.raises(InputError, match="plane is missing"):
         event_from_json(data)
+
+
+def test_a_stored_event_that_is_no_object_is_no_event() -> None:
+    """Bug: it was a TypeError, and `edge exam export` an internal error."""
+    with pytest.raises(InputError, match="unknown kind"):
+        event_from_json([1])  # type: ignore[arg-type]  # what a damaged store may hold

@@ -96,9 +96,12 @@ def test_a_name_is_taken_once(keyring: Keyring) -> None:
         keyring.new("clinic")
 
 
-def test_a_damaged_keyring_trusts_nobody(keyring: Keyring) -> None:
+@pytest.mark.parametrize(
+    "text", ['{"keys": [{}]}', '{"keys": [{"name": "a", "public": "zz", "state": "trusted", "development": false}]}']
+)
+def test_a_damaged_keyring_trusts_nobody(keyring: Keyring, text: str) -> None:
     keyring.new("clinic")
-    (keyring.home / "keys.json").write_text('{"keys": [{}]}')
+    (keyring.home / "keys.json").write_text(text)
     with pytest.raises(TrustError, match="damaged"):
         keyring.keys()
 

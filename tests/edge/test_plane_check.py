@@ -14,11 +14,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edge.checklist import Checklist, checklist_from_exam
 from edge.errors import MachineError, UsageError
+from edge.exam import Exam
 from edge.exam_keys import ExamKey
-from edge.exam_watch import FREEZE_AFTER_S
+from edge.exam_watch import FREEZE_AFTER_S, Watch
 from edge.record import json_from_record
 from edge.service.bedside import Bedside
+from edge.service.bridge_reader import BridgeReader
+from edge.service.bridge_source import BridgeSource
 from edge.service.child import ChildState
 from edge.service.counters import Counters
 from edge.service.newest import Newest
@@ -99,6 +103,35 @@ def test_the_view_shows_the_open_exam_and_the_others(room: Room) -> None:
     assert (view.exam.protocol_en, view.exam.operator) == ("Demonstration, seven planes", "unauthenticated")
     assert view.exam.checklist.live is not None
     assert [(other.exam, other.patient, other.left) for other in view.others] == [(first, "PA", 7)]
+
+
+def test_exams_that_were_put_aside_cost_a_view_no_checklist(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bug: 150 studies sent by an archive took three quarters of a core for views alone."""
+    for number in range(4):
+        room.desk.open(f"P{number}")
+    made: list[Exam] = []
+
+    def counted(exam: Exam, now_s: float, watch: Watch | None = None) -> Checklist:
+        made.append(exam)
+        return checklist_from_exam(exam, now_s, watch)
+
+    monkeypatch.setattr("edge.service.plane_check.checklist_from_exam", counted)
+    assert len(room.check.view().others) == 3
+    assert len(made) == 1
+
+
+def test_a_live_frame_with_a_name_is_a_signal_as_any_other(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bug: only frames without a name counted, and the signal of a bridge that names them was lost."""
+    monkeypatch.setattr("edge.service.plane_check.SETTLE_S", 0.0)
+    now_s = room.desk.times.now_s
+    bridges = BridgeReader(BridgeSource("video"), lambda: now_s)
+    bridges.start()
+    check = PlaneCheck(
+        room.desk.desk, room.newest, room.desk.facts, lambda: STATUS, lambda: b"", lambda: now_s, bridges=bridges
+    )
+    assert bridges.state(now_s) is Signal.LOST
+    assert check.settle_frame(room.desk.frame(source="video", name="video-" + "a" * 16)) == (True, None)
+    assert bridges.state(now_s) is Signal.RUNNING
 
 
 def test_a_change_of_the_exam_stands_in_the_view_until_it_is_acknowledged(room: Room) -> None:

@@ -51,3 +51,11 @@ def test_the_answer_follows_the_rules(logits: list[float], decision: Decision, u
 def test_the_probability_counts_reject_labels_in() -> None:
     prediction = prediction_from_logits(np.zeros(3, np.float32), LABELS, REJECT, DECISION)
     assert prediction.probability == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("logits", [[np.nan, 0.0, 0.0], [np.inf, 0.0, 0.0], [np.nan, np.nan, np.nan]])
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_an_answer_that_is_no_number_is_never_accepted(logits: list[float]) -> None:
+    """Bug: a comparison with NaN is false, and what was not below the threshold was accepted."""
+    prediction = prediction_from_logits(np.array(logits, np.float32), LABELS, REJECT, DECISION)
+    assert (prediction.answer, prediction.accepted) == ("not_covered", False)

@@ -59,6 +59,7 @@ GOOD: dict[str, Any] = {"n": 1, "flag": True, "names": [], "inner": [], "table":
         ({"names": "ab"}, "names is text, expected a list"),
         ({"names": [1]}, r"names\[0\] is an integer, expected text"),
         ({"inner": [{"x": "1"}]}, r"inner\[0\]\.x is text, expected a finite number"),
+        ({"inner": [{"x": 10**400}]}, r"inner\[0\]\.x is an integer, expected a finite number"),
         ({"inner": [{}]}, r"inner\[0\]\.x is missing"),
         ({"table": {"a": None}}, r"table\.a is null"),
         ({"more": 0}, "more is not a known field"),

@@ -114,6 +114,12 @@ def test_what_is_no_name_of_a_bridge_is_told(name: str) -> None:
         open_bridge_source(name, SourceOptions())
 
 
+def test_a_region_that_nothing_would_cut_to_is_refused() -> None:
+    """Bug: `--source bridge --roi` said nothing, and whole screens with their names were shown and stored."""
+    with pytest.raises(UsageError, match="from a bridge, which cuts them"):
+        open_bridge_source("video", SourceOptions(is_whole=True))
+
+
 def test_a_note_is_read() -> None:
     assert note_from_json(NOTE) == SignalNote("video", Signal.LOST, "The cable is out.", "Plug it in.")
 

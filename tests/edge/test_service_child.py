@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import resource
 import signal
@@ -17,7 +19,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.errors import InputError, TrustError
+from edge.errors import InputError, MachineError, TrustError
 from edge.keyring import Keyring
 from edge.prediction import Prediction
 from edge.record import RecordError
@@ -214,6 +216,7 @@ def test_a_prediction_survives_the_way() -> None:
     [
         {"probability": 1.5},
         {"probability": "0.5"},
+        {"probability": 10**400},
         {"probability": True},
         {"accepted": 1},
         {"plane": None},
@@ -227,3 +230,47 @@ def test_a_prediction_survives_the_way() -> None:
 def test_nonsense_of_the_child_is_no_prediction(change: dict[str, Any]) -> None:
     with pytest.raises(RecordError):
         prediction_from_json({**json_from_prediction(PREDICTION), **change})
+
+
+@pytest.mark.parametrize("number", [errno.ENOMEM, errno.EAGAIN, errno.EMFILE])
+def test_a_machine_without_room_for_a_child_is_tried_again_and_loses_no_descriptor(
+    child: Child, tissue: Tissue, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: the error went up through the pump and ended the service in the middle of an exam."""
+    child.start()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    refused = OSError(number, os.strerror(number))
+    with monkeypatch.context() as machine:
+        machine.setattr(subprocess, "Popen", _raising(refused))
+        os.kill(child.pid or 0, signal.SIGKILL)
+        assert child.classify(frame_of(tissue(0))).is_lost
+        child.tend(0.0)
+        assert (child.state, child.restarts["failed"]) == (ChildState.WAITING, 1)
+        assert child.error is not None
+    time_until_back(child, tissue(0))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def _raising(error: OSError) -> Callable[..., None]:
+    def raising(*_: object, **__: object) -> None:
+        raise error
+
+    return raising
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ({"kind": "ready", "notices": 5}, "nonsense"),
+        ({"kind": "ready", "notices": [["one"]]}, "nonsense"),
+        ({"kind": "failed", "exit_code": []}, "failed"),
+    ],
+)
+def test_nonsense_at_the_start_ends_a_child_and_not_the_service(
+    child: Child, message: dict[str, Any], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boot = f"import json, socket, sys; s = json.loads(sys.argv[1]); m = {json.dumps(json.dumps(message))}; "
+    monkeypatch.setattr(process, "BOOT", f"{boot}socket.socket(fileno=s['socket_fd']).send(m.encode())")
+    with pytest.raises(MachineError):
+        child.start()
+    assert dict(child.restarts) == {reason: 1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -96,3 +97,17 @@ def test_missing_pyav_names_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(DeviceError, match="pip install"):
         list(frames_from_path(path))
+
+
+def test_a_recording_that_begins_in_the_middle_of_a_stream_is_timed_from_its_first_frame(tmp_path: Path) -> None:
+    """Bug: its frames told the hours of the stream, and `edge serve` slept that long before the first one."""
+    path = tmp_path / "a.ts"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg2video", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index in range(12):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 20 * index, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = 3600 * 25 + index, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    assert [frame.time_ms for frame in frames_from_path(path)] == pytest.approx([40 * i for i in range(12)], abs=1)

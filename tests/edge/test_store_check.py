@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 from edge.audit import Head
-from edge.errors import EdgeError, TrustError
+from edge.errors import EdgeError, InputError, TrustError
 from edge.store_check import check_store
 from edge.store_reader import open_reader
+from edge.store_retention import exams_older_than
 from tests.edge.stored import filled, opened
 
 
@@ -50,6 +52,10 @@ def test_an_untouched_store_agrees_with_its_chain(path: Path) -> None:
         "INSERT INTO jpegs SELECT 99, lead, jpeg FROM jpegs WHERE event = 2",
         "INSERT INTO events SELECT 99, exam, 4, kind, wall, lead, body, operator FROM events WHERE number = 2",
         "UPDATE events SET operator = 'other' WHERE number = 2",
+        "UPDATE events SET body = '0123456789abcdef{}' WHERE number = 2",
+        "UPDATE exams SET about = '0123456789abcdef{}' WHERE number = 1",
+        "UPDATE jpegs SET jpeg = 'text' WHERE event = 2",
+        "UPDATE audit SET entry = CAST(entry AS BLOB) WHERE number = 2",
     ],
 )
 def test_what_was_altered_behind_the_stores_back_is_found(path: Path, statement: str) -> None:
@@ -83,3 +89,30 @@ def test_a_damaged_page_is_one_clear_error(path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(EdgeError, match=r"damaged|audit"), open_reader(path) as reader:
         check_store(reader)
+
+
+@pytest.mark.parametrize("value", ["x'00'", "zeroblob(40)", "'0123456789abcdef{}'"])
+def test_a_damaged_record_is_one_clear_error_for_its_readers(path: Path, value: str) -> None:
+    """Bug: a type or JSON that nobody wrote was an "internal error", and a service could not start over it."""
+    connection = sqlite3.connect(path)
+    connection.execute(f"UPDATE events SET body = {value}")
+    connection.execute(f"UPDATE exams SET about = {value}")
+    connection.commit()
+    connection.close()
+    with open_reader(path) as reader:
+        exam = reader.exams()[0].exam
+        with pytest.raises(InputError, match="Record 1 of exam"):
+            reader.events(exam)
+        with pytest.raises(InputError, match="Record 0 of exam"):
+            reader.about(exam)
+
+
+def test_a_time_that_is_no_text_any_more_deletes_nothing(path: Path) -> None:
+    """Bug: it ended the service at the daily look for old exams."""
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE exams SET wall = x'00'")
+    connection.execute("UPDATE events SET wall = x'00'")
+    connection.commit()
+    connection.close()
+    with open_reader(path) as reader:
+        assert exams_older_than(reader.exams(), timedelta(0), datetime.now(timezone.utc)) == ()

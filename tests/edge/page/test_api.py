@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import time
 from typing import Any
 
@@ -11,6 +13,7 @@ from PIL import Image
 
 from edge.errors import DeviceError, EdgeError, InputError, MachineError, UsageError
 from edge.page.api import MAX_ORDER_BYTES
+from edge.page.stream import event_from_view
 from edge.record import json_from_record
 from edge.service.orders import ORDERS
 from edge.service.view import SCHEMA
@@ -56,6 +59,16 @@ def test_the_view_holds_everything_in_every_state(apps: Apps, state: str) -> Non
     assert reply.headers["content-type"] == "application/json"
     assert reply.json["schema"] == SCHEMA
     assert set(reply.json) == set(json_from_record(box.view()))
+
+
+def test_a_file_name_that_is_no_utf8_does_not_silence_the_page(apps: Apps) -> None:
+    """Bug: a damaged file with a name written under GBK made every view fail, and the page said "lost"."""
+    cause = f"{os.fsdecode('检查.png'.encode('gbk'))} is damaged."
+    apps.box.show(engine__cause=cause)
+    assert ask(apps.tcp, "GET", "/api/view").json["engine"]["cause"] == cause
+    assert order(apps, "pause").json["view"]["engine"]["cause"] == cause
+    (line,) = [line for line in event_from_view(apps.box.view()).splitlines() if line.startswith(b"data: ")]
+    assert json.loads(line[6:])["engine"]["cause"] == cause
 
 
 def test_the_scripted_exam_has_captures_of_every_kind(box: ScriptedBedside) -> None:

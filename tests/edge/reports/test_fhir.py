@@ -112,6 +112,12 @@ def test_the_same_exam_has_the_same_names() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("typed", ["2024.113", "3.1.4", "1.40.5", "0.05"])
+def test_a_typed_number_with_a_dot_is_no_uid(typed: str) -> None:
+    """Bug: the number of a visit was told as urn:oid:2024.113 and went to archives as Study Instance UID."""
+    assert not is_uid(typed)
+
+
 @pytest.mark.parametrize(
     ("wall", "instant"),
     [
