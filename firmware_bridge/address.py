@@ -20,14 +20,18 @@ def address_from_text(text: str, host: str = "") -> Address:
     named, _, port = text.rpartition(":")
     named = named.removeprefix("[").removesuffix("]") or host
     is_port = port.isascii() and port.isdecimal() and len(port) < 6 and int(port) < 1 << 16
-    if not named or not is_port or not _can_be_asked_for(named):
+    if not named or not is_port or not can_be_asked_for(named):
         alone = f", or PORT alone for {host}" if host else ""
         raise UsageError(f"{text!r} is no address.", f"Write HOST:PORT, e.g. 192.168.7.20:7000{alone}.")
     return named, int(port)
 
 
-def _can_be_asked_for(host: str) -> bool:
-    """Whether a name server can be asked: what it cannot be asked for raises no OSError, only later."""
+def can_be_asked_for(host: str) -> bool:
+    """Whether a name server can be asked: what it cannot be asked for raises no OSError, only later.
+
+    Args:
+        host: name or address.
+    """
     try:
         host.encode("idna")
     except UnicodeError:

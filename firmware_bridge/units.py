@@ -60,19 +60,24 @@ def _check_had(options: Mapping[str, Any]) -> None:
         if options[name] is not None and not Path(normpath(options[name])).is_relative_to(DICOM_STATE):
             cause = f"The config's dicom.{name} lies where the unit cannot write."
             raise UsageError(cause, f"Leave it out, or name a place below {DICOM_STATE}.")
-    if 0 < options["port"] < LEAST_PORT:
-        cause = f"The config's dicom.port is {options['port']}, which takes root's rights."
-        raise UsageError(cause, "Take 11112, the registered port of DICOM, and tell the scanner.")
+    _check_port("dicom.port", options["port"], "Take 11112, the registered port of DICOM, and tell the scanner.")
+
+
+def _check_port(place: str, port: int, cure: str) -> None:
+    if 0 < port < LEAST_PORT:
+        raise UsageError(f"The config's {place} is {port}, which takes root's rights.", cure)
 
 
 def igtl(options: Mapping[str, Any]) -> BridgeNeeds:
     """Those that may connect, and the peer that is a server.
 
     Raises:
-        UsageError: there is no peer, or anybody may be one.
+        UsageError: there is no peer, anybody may be one, or the unit could not have its port.
     """
     allowed, server = tuple(options["allow"] or ()), options["connect"]
     IgtlSettings(options["socket"], options["listen"], server, allowed)  # refuses what is open to everybody
+    if options["listen"] is not None:
+        _check_port("igtl.listen", options["listen"][1], "Take 18944, the usual port of OpenIGTLink.")
     networks = (*map(str, allowed), *(networks_of("igtl.connect", server[0]) if server else ()))
     access = Access(("none",), networks, BRIDGE_MEMORY, BRIDGE_TASKS)
     return BridgeNeeds("vmamba-edge: a research scanner over OpenIGTLink", ("bridge", "igtl"), access)

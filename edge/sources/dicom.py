@@ -72,14 +72,12 @@ def frames_from_header(path: Path, header: Dataset) -> Iterator[Frame]:
 
 
 def _frames_from_header(path: Path, header: Dataset) -> Iterator[Frame]:
-    from pydicom.pixels.utils import iter_pixels  # YBR comes as RGB, one frame in memory at a time
-
     regions = regions_from_header(path, header)
     count = _count(header)
     check_size(path, int(header.Columns), int(header.Rows))
     check_codestreams(path, header, count)
     # A stream, since iter_pixels resolves a path, which an object in memory does not have.
-    with path.open("rb") as stream, closing(cast("_Decoded", iter_pixels(stream))) as decoded:
+    with path.open("rb") as stream, closing(_decoded(stream, header, count)) as decoded:
         for index in range(count):
             pixels = next(decoded, None)
             if pixels is None:
@@ -87,6 +85,18 @@ def _frames_from_header(path: Path, header: Dataset) -> Iterator[Frame]:
             tissue = tissue_from_pixels(bytes_from_pixels(pixels, header), regions)
             machine = str(header.get("ManufacturerModelName") or "")
             yield Frame(tissue, str(path), index, _time_ms(header, index, count), machine)
+
+
+def _decoded(stream: BinaryIO, header: Dataset, count: int) -> _Decoded:
+    """Frames as they are stored, YBR as RGB; one is in memory at a time."""
+    from pydicom.pixels.utils import iter_pixels
+
+    is_native = not header.file_meta.TransferSyntaxUID.is_encapsulated
+    if header.PhotometricInterpretation == "YBR_FULL_422" and is_native:
+        for index in range(count):  # pydicom 3.0.2 takes the second frame, and those after it, from a wrong place
+            yield from cast("_Decoded", iter_pixels(stream, indices=[index]))
+        return
+    yield from cast("_Decoded", iter_pixels(stream))
 
 
 def header_from_file(path: Path) -> Dataset:
@@ -104,6 +114,7 @@ def header_from_file(path: Path) -> Dataset:
         deque(header.iterall(), maxlen=0)  # converts every element now: a damaged one fails here
         photometric = str(header.get("PhotometricInterpretation", ""))
         depth, count = int(header.get("BitsAllocated", 0)), _count(header)
+        is_shifted = depth > int(header.get("HighBit") or 0) >= int(header.get("BitsStored") or depth)
     except _decode_errors() as error:
         raise ImageError(
             f"{path} is no readable DICOM file ({type(error).__name__}).", "Send or export it again."
@@ -115,6 +126,10 @@ def header_from_file(path: Path) -> Dataset:
             f"{path} has {count} frames of {photometric}, {depth} bits; read are {', '.join((*GRAY, *COLOUR))} and"
             f" PALETTE COLOR of 8 or 16 bits, 1 to {MAX_FRAMES} frames.",
             "Export it as ultrasound image or multi-frame image.",
+        )
+    if is_shifted:
+        raise ImageError(
+            f"{path} stores its values above its lowest bits.", "Export it with high bit = bits stored - 1."
         )
     return header
 

@@ -159,6 +159,16 @@ static void show_result(cartlink *link, uint32_t now_ms)
     }
 }
 
+/* An age stops at half of the clock's range: a press that waited for weeks must not be young again at the wrap. */
+static void hold_ages(cartlink *link, uint32_t now_ms)
+{
+    for (uint8_t i = 0U; i < link->queued; i++) {
+        if (now_ms - link->queue[i].time_ms > (uint32_t)INT32_MAX) {
+            link->queue[i].time_ms = now_ms - (uint32_t)INT32_MAX;
+        }
+    }
+}
+
 static void count_seconds(cartlink *link, uint32_t now_ms)
 {
     const uint32_t seconds = (now_ms - link->second_ms) / 1000U;
@@ -170,6 +180,7 @@ static void count_seconds(cartlink *link, uint32_t now_ms)
 void cartlink_tick(cartlink *link, uint32_t now_ms)
 {
     count_seconds(link, now_ms);
+    hold_ages(link, now_ms);
     if (link->view.phase == CARTLINK_UP) {
         if (now_ms - link->heard_ms >= CARTLINK_SILENCE_MS) {
             cartlink_set_phase(link, now_ms, CARTLINK_DOWN, cartlink_Refusal_REFUSAL_NONE);

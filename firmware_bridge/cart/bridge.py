@@ -31,7 +31,7 @@ from firmware_bridge.cart.shown import (
     result_from_view,
 )
 
-BELL_S = 1.0  # between two sounds; the firmware rings no more
+BELL_S = 1.1  # between two sounds; the firmware rings one a second, and the first may have been held up
 LATE_BELL_S = 5.0  # with the link down for so long, a sound would be about another picture
 
 
@@ -81,6 +81,7 @@ class CartBridge:
         self._is_away: bool | None = None
         self._lamp: LampPattern | None = None
         self._rung_s = clock() - BELL_S
+        self._bell: Signal | None = None  # that waits for its second
         self._cause = ""
 
     def turn(self) -> None:
@@ -141,14 +142,16 @@ class CartBridge:
             if is_away:
                 self._view = None
                 link.tell(health_from_view(None), self._clock())
+        signal = None
         if view is not None and came_s != self._came_s:
             self._came_s = came_s
             now_s = self._clock()
             link.tell(aged(health_from_view(view), now_s - came_s), now_s)
             link.tell(aged(result_from_view(view), now_s - came_s), now_s)
             link.tell(checklist_from_view(view), now_s)
-            self._ring(bell_from_views(self._view, view))
+            signal = bell_from_views(self._view, view)
             self._view = view
+        self._ring(signal)
         if link.state is not State.UP and self._clock() - self._rung_s > LATE_BELL_S:
             link.withdraw(Buzz)
         lamp = lamp_from_view(view)
@@ -156,12 +159,18 @@ class CartBridge:
             self._lamp = lamp
 
     def _ring(self, signal: Signal | None) -> None:
+        """Ring; what matters more than a capture and comes too soon after another sound waits: the cart drops it."""
         now_s = self._clock()
-        if signal is None or self._line.link.state is not State.UP:
-            return  # a sound that comes after a reconnect would be about another picture
-        if now_s - self._rung_s >= BELL_S or signal is not Signal.CAPTURED:
+        if self._line.link.state is not State.UP:
+            self._bell = None  # a sound that comes after a reconnect would be about another picture
+            return
+        is_free = now_s - self._rung_s >= BELL_S
+        if signal is not None and (is_free or signal is not Signal.CAPTURED):
+            self._bell = max(signal, self._bell or signal)
+        if self._bell is not None and is_free:
             self._rung_s = now_s
-            self._line.link.post(Buzz(0, signal), now_s)
+            self._line.link.post(Buzz(0, self._bell), now_s)
+            self._bell = None
 
     def _tell(self, event: str, **fields: object) -> None:
         self._note(Note(event, fields))

@@ -95,7 +95,7 @@ class _Screen:
 @contextlib.contextmanager
 def _keyboard() -> Iterator[bool]:
     """Keys one by one, where there is a keyboard."""
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         yield False
         return
     import termios

@@ -81,10 +81,12 @@ def dicom(
     from firmware_bridge.dicom.bridge import BridgeSettings, silence_libraries
     from firmware_bridge.dicom.outbox_service import OutgoingSettings, destination_from_text
     from firmware_bridge.dicom.receiver import ReceiverSettings
+    from firmware_bridge.dicom.send import check_title
     from firmware_bridge.dicom.tls import files_from_options
     from firmware_bridge.dicom.worklist import peer_from_text
 
     silence_libraries()
+    check_title(ae_title)
     tls = files_from_options(tls_cert, tls_key, tls_ca, tls_name)
     if worklist is not None:
         _ask(peer_from_text(worklist, tls_name), date, ae_title, tls, socket, open_study, as_json)

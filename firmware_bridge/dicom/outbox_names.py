@@ -21,7 +21,7 @@ from edge.record import bytes_from_record, json_from_bytes, record_from_json
 from edge.reports.document import ExamDocument
 from edge.store_schema import LEAD_BYTES
 from firmware_bridge.dicom.outbox_file import OutboxFile
-from firmware_bridge.dicom.outbox_study import MAX_LO, MAX_SH, UNFIT, StudyFacts, facts_from_document
+from firmware_bridge.dicom.outbox_study import MAX_LO, MAX_SH, UNFIT, StudyFacts, facts_from_document, is_date
 from firmware_bridge.dicom.texts import bytes_from_element, charsets_from_dataset, text_from_bytes
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ ELEMENTS = (
 MAX_STUDIES = 200  # some days of a busy room; whoever is older was sent, or goes without a name
 NAMES_S = 7 * 24 * 3600.0  # a week: as long as the spool holds a picture that nobody took
 MAX_PN = 324  # characters: three groups of 64 and their marks, PS3.5 section 6.2, with room for the components'
-DATE = r"(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])"  # DA, PS3.5 table 6.2-1
 TIME = r"([01][0-9]|2[0-3])([0-5][0-9]([0-5][0-9](\.[0-9]{1,6})?)?)?"  # TM
 SEX = r"[FMO]"  # PS3.3 C.7.1.1
 
@@ -104,12 +103,12 @@ def facts_from_object(path: Path, key: ExamKey) -> StudyFacts:
     return StudyFacts(
         patient=key.patient,
         name=_text(header, "PatientName", MAX_PN),
-        birth_date=_form(header, "PatientBirthDate", DATE),
+        birth_date=_date(header, "PatientBirthDate"),
         sex=_form(header, "PatientSex", SEX),
         study_uid=key.study,
         accession=_text(header, "AccessionNumber", MAX_SH),
         study_id=_text(header, "StudyID", MAX_SH),
-        study_date=_form(header, "StudyDate", DATE),
+        study_date=_date(header, "StudyDate"),
         study_time=_form(header, "StudyTime", TIME),
         referring=_text(header, "ReferringPhysicianName", MAX_PN),
         description=_text(header, "StudyDescription", MAX_LO),
@@ -120,6 +119,11 @@ def _text(header: Dataset, name: str, longest: int) -> str:
     """A text, or "" where it is not certain, or cannot be said again."""
     found = text_from_bytes(bytes_from_element(header, name), charsets_from_dataset(header))
     return "" if found.is_flagged or len(found.text) > longest or UNFIT.search(found.text) else found.text
+
+
+def _date(header: Dataset, name: str) -> str:
+    found = _text(header, name, MAX_SH)
+    return found if is_date(found) else ""
 
 
 def _form(header: Dataset, name: str, form: str) -> str:

@@ -21,6 +21,7 @@ from pathlib import Path
 from edge.errors import EdgeError, UsageError
 from edge.exam_vault import made_vault
 from edge.service.log import Log
+from firmware_bridge.address import can_be_asked_for
 from firmware_bridge.dicom.outbox import Outbox, open_outbox
 from firmware_bridge.dicom.outbox_run import Told, run_outbox
 from firmware_bridge.dicom.outbox_source import Gatherer, get_from_socket
@@ -112,7 +113,8 @@ def destination_from_text(text: str, calling: str, tls: TlsFiles | None = None, 
     """
     host, _, rest = text.rpartition(":")[0].rpartition(":")
     called = text.rpartition(":")[2]
-    if not host or not rest.isascii() or not rest.isdigit():
+    is_port = rest.isascii() and rest.isdigit() and len(rest) < 6
+    if not host or not is_port or not can_be_asked_for(host):
         raise UsageError(f"{text!r} is no DICOM destination.", "Write HOST:PORT:AE, e.g. 192.168.7.20:11112:ARCHIVE.")
     destination = Destination(text, host.strip("[]"), int(rest), called, calling, tls, tls_name)
     check_destination(destination)

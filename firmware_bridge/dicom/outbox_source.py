@@ -35,6 +35,10 @@ MAX_ANSWER_BYTES = 1 << 23  # as edge.store_rows.MAX_JPEG_BYTES; a document of 9
 Get = Callable[[str], bytes]
 
 
+class ExamFaultError(PeerError):
+    """The plane check is there and fails over one exam: it is asked again, and the others are not held up."""
+
+
 @dataclass(frozen=True)
 class ExamMark:
     """An exam as the service lists it, without anything of its patient.
@@ -84,9 +88,10 @@ class Gatherer:
 
         Raises:
             PeerError: the service is away: try again.
+            ExamFaultError: it failed over an exam: that one was passed over.
             MachineError: the outbox is full or cannot be written: try again.
         """
-        put, failed, listed = 0, 0, _exams(self.get)
+        put, failed, fault, listed = 0, 0, None, _exams(self.get)
         for mark in listed:
             known = max(self.outbox.events_of(mark.exam), self.given_up.get(mark.exam, 0))
             if not mark.is_ended or mark.events <= known:
@@ -95,6 +100,8 @@ class Gatherer:
                 report = report_from_service(self.get, mark.exam)
                 outbox_from_exam(self.outbox, report, self.destinations, events=mark.events)
                 put += 1
+            except ExamFaultError as error:
+                fault = error
             except EdgeError as error:
                 if error.exit_code == 1:  # the machine, the service: another try may find it mended
                     raise
@@ -102,6 +109,8 @@ class Gatherer:
         if self.clock() - self._looked_back_s >= LOOK_BACK_S:
             self._look_back(frozenset(mark.exam for mark in listed))
             self._looked_back_s = self.clock()
+        if fault is not None:
+            raise fault
         return put, failed
 
     def _look_back(self, listed: frozenset[str]) -> None:
@@ -111,7 +120,7 @@ class Gatherer:
                 self.get(f"/api/exams/{exam}/report.json")  # the list has the newest only
             except UsageError:
                 self.outbox.withdraw(exam)
-            except InputError:  # it is there, and cannot be reported any more
+            except (InputError, ExamFaultError):  # it is there, and cannot be reported any more
                 continue
         self.outbox.names.forget_old()
 
@@ -120,7 +129,8 @@ def report_from_service(get: Get, exam: str) -> Report:
     """An exam's document and its pictures.
 
     Raises:
-        PeerError: the service is away, or a picture is not the one that the document names.
+        PeerError: the service is away.
+        ExamFaultError: it fails over this exam, or a picture is not the one that the document names.
         InputError: the document is of another version.
     """
     document = document_from_bytes(get(f"/api/exams/{exam}/report.json"))
@@ -129,7 +139,7 @@ def report_from_service(get: Get, exam: str) -> Report:
         if picture.sequence is not None and picture.frame not in jpegs:
             jpeg = get(f"/api/exams/{exam}/stored/{picture.sequence}.jpg")
             if sha256_from_bytes(jpeg) != picture.sha256:
-                raise PeerError("A picture changed while the exam was read.", "It is read again.")
+                raise ExamFaultError("A picture changed while the exam was read.", "It is read again.")
             jpegs[picture.frame] = jpeg
     return Report(document, jpegs)
 
@@ -174,4 +184,5 @@ def _refused(status: int) -> EdgeError:
         return UsageError("The plane check has no such exam.", "See: edge exam list.")
     if status == 400:
         return InputError("The plane check cannot report this exam.", "See: edge exam verify.")
-    return PeerError(f"The plane check answered {status}.", "It is asked again.")
+    kind = ExamFaultError if status == 500 else PeerError
+    return kind(f"The plane check answered {status}.", "It is asked again.")

@@ -29,6 +29,7 @@ IMPLEMENTATION = uid_from_object("vmamba-edge", "implementation")  # Implementat
 MANUFACTURER = "vmamba-edge (research software)"
 UNFIT = re.compile(r"[\\\x00-\x1f\x7f]")  # a backslash parts values, PS3.5 section 6.2
 MAX_SH, MAX_LO = 16, 64  # characters; PS3.5 table 6.2-1
+DATE = re.compile(r"(19|20)[0-9]{6}")  # DA, PS3.5 table 6.2-1
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # where the machine's clock told no time at all
 
 
@@ -107,7 +108,7 @@ def check_facts(facts: StudyFacts) -> None:
     """Refuse what DICOM cannot say: changing it would make it another patient's.
 
     Raises:
-        InputError: a text holds a backslash or a control character, or the study's UID is none.
+        InputError: a text holds a backslash or a control character, a date is none, or the study's UID is none.
     """
     for field in fields(facts):
         if UNFIT.search(getattr(facts, field.name)):
@@ -115,8 +116,20 @@ def check_facts(facts: StudyFacts) -> None:
                 f"The {field.name} holds a backslash or a control character, which DICOM cannot carry.",
                 "Correct it in the worklist, or export the exam as JSON or PDF.",
             )
+    for date in (facts.birth_date, facts.study_date):
+        if date and not is_date(date):
+            raise InputError("A date of patient or study is none.", "Correct it in the worklist or at the scanner.")
     if not is_uid(facts.study_uid):
         raise InputError("The study's UID is none.", "Leave it to facts_from_document, or take the worklist's.")
+
+
+def is_date(text: str) -> bool:
+    """Whether a text is a day of the calendar: a typed 31st of February is none, and no report could be made of it."""
+    try:
+        datetime.strptime(text, "%Y%m%d")
+    except ValueError:
+        return False
+    return DATE.fullmatch(text) is not None
 
 
 def dataset_from_facts(

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edge.errors import EdgeError, MachineError, UsageError
+from firmware_bridge.address import can_be_asked_for
 from firmware_bridge.dicom.received import NoRegionError, Received, received_from_bytes
 from firmware_bridge.dicom.spool import SameNameError, Spool
 
@@ -159,13 +160,15 @@ def open_receiver(settings: ReceiverSettings, reception: Reception, tls: ssl.SSL
         tls: of the server; None: plain.
 
     Raises:
-        UsageError: the title is none.
+        UsageError: a title or the host is none.
         MachineError: the port cannot be had.
     """
     from pynetdicom import evt
 
     from firmware_bridge.dicom.door import Budget, Door, note_answered, note_asked
 
+    if not can_be_asked_for(settings.host):
+        raise UsageError(f"{settings.host!r} is no host.", "Give --host an address of this machine.")
     handlers: list[EventHandlerType] = [
         (evt.EVT_C_STORE, reception.store),
         (evt.EVT_C_ECHO, lambda event: SUCCESS),

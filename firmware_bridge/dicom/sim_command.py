@@ -53,10 +53,12 @@ def scanner(
     from edge.record import json_from_record
     from firmware_bridge.dicom.bridge import silence_libraries
     from firmware_bridge.dicom.scanner import Pretended, push
+    from firmware_bridge.dicom.send import check_title
     from firmware_bridge.dicom.tls import client_context, files_from_options
     from firmware_bridge.dicom.worklist import peer_from_text
 
     silence_libraries()
+    check_title(ae_title)
     files, peer = files_from_options(tls_cert, tls_key, tls_ca, tls_name), peer_from_text(to, tls_name)
     who = Pretended(patient=patient, name=name, seed=seed, is_jpeg=jpeg)
     objects = list(_objects(folder, who, count, frames))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from edge.errors import InputError, PeerError, UsageError
 from edge.exam_keys import MAX_KEY_LENGTH
+from firmware_bridge.address import can_be_asked_for
 from firmware_bridge.dicom.texts import (
     Text,
     bytes_from_element,
@@ -113,10 +114,14 @@ def peer_from_text(text: str, tls_name: str = "") -> PeerAddress:
     Raises:
         UsageError: it is none.
     """
+    from firmware_bridge.dicom.send import check_title
+
     found = ADDRESS.fullmatch(text)
-    if found is None or not 1 <= int(found["port"]) <= 65535:
+    if found is None or not 1 <= int(found["port"]) <= 65535 or not can_be_asked_for(found["host"]):
         raise UsageError(f"{text!r} is no address.", "Give HOST:PORT:AE_TITLE.")
-    return PeerAddress(found["host"].strip("[]"), int(found["port"]), (found["title"] or "ANY-SCP").strip(), tls_name)
+    title = (found["title"] or "ANY-SCP").strip()
+    check_title(title)
+    return PeerAddress(found["host"].strip("[]"), int(found["port"]), title, tls_name)
 
 
 def check_reached(peer: PeerAddress) -> None:

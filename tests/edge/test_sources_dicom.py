@@ -42,7 +42,7 @@ def dicom(path: Path, pixels: np.ndarray, photometric: str = "MONOCHROME2", **el
     header.PixelData = pixels.tobytes()
     for name, value in elements.items():
         setattr(header, name, value)
-    header.HighBit = header.BitsStored - 1
+    header.HighBit = elements.get("HighBit", header.BitsStored - 1)
     header.save_as(path, enforce_file_format=True)
     return path
 
@@ -76,6 +76,14 @@ def test_ybr_full_422_becomes_rgb(tmp_path: Path) -> None:
     assert np.abs(only(path).astype(int) - GRAY[..., None]).max() <= 1
 
 
+def test_each_frame_of_a_ybr_full_422_clip_is_its_own(tmp_path: Path) -> None:
+    packed = np.full((4, 48, 32, 4), 128, np.uint8)
+    packed[..., :2] = np.arange(10, 50, 10)[:, None, None, None]
+    loop = np.stack([RGB] * 4)
+    path = dicom(tmp_path / "a.dcm", loop, "YBR_FULL_422", NumberOfFrames=4, PixelData=packed.tobytes())
+    assert [int(frame.pixels.mean().round()) for frame in frames_from_path(path)] == [10, 20, 30, 40]
+
+
 def test_palette_becomes_rgb(tmp_path: Path) -> None:
     ramp = (np.arange(256) * 257).astype(np.uint16).tobytes()
     tables = {f"{c}PaletteColorLookupTableData": ramp for c in ("Red", "Green", "Blue")}
@@ -88,6 +96,12 @@ def test_twelve_stored_bits_are_scaled_by_4095(tmp_path: Path) -> None:
     deep = GRAY.astype(np.uint16) * 16
     pixels = only(dicom(tmp_path / "a.dcm", deep, BitsStored=12))
     assert np.array_equal(pixels, np.floor(deep.astype(float) * 255 / 4095 + 0.5))
+
+
+def test_values_that_are_shifted_up_are_refused_and_not_shown_wrapped(tmp_path: Path) -> None:
+    path = dicom(tmp_path / "a.dcm", GRAY.astype(np.uint16) << 8, BitsStored=12, HighBit=15)
+    with pytest.raises(ImageError, match="lowest bits"):
+        only(path)
 
 
 def test_signed_pixels_start_at_the_lowest_value(tmp_path: Path) -> None:

@@ -40,8 +40,8 @@ NETWORK = ip_network("10.0.0.0/24")
         (units.cart, {"port": "tcp:[fd00::9]:7000"}, "none", ("fd00::9",), False),
         (units.dicom, DICOM, "none", (), False),
         (units.dicom, {**DICOM, "host": "0.0.0.0", "send": ["10.0.0.4:104:PACS"]}, "none", ("10.0.0.4",), True),
-        (units.igtl, {**IGTL, "listen": ("127.0.0.1", 1)}, "none", (), False),
-        (units.igtl, {**IGTL, "listen": ("0.0.0.0", 1), "allow": [NETWORK]}, "none", ("10.0.0.0/24",), False),
+        (units.igtl, {**IGTL, "listen": ("127.0.0.1", 18944)}, "none", (), False),
+        (units.igtl, {**IGTL, "listen": ("0.0.0.0", 18944), "allow": [NETWORK]}, "none", ("10.0.0.0/24",), False),
         (units.igtl, {**IGTL, "connect": ("10.0.0.5", 18944)}, "none", ("10.0.0.5",), False),
         (units.video, {"source": "camera:/dev/video0"}, "camera", (), False),
         (units.video, {"source": "gst:v4l2src ! videoconvert"}, "camera", (), False),
@@ -97,3 +97,8 @@ def test_what_the_unit_of_the_scanner_could_not_have_is_refused(name: str, value
 def test_options_with_which_the_bridge_would_not_start_are_refused(changes: dict[str, object], cause: str) -> None:
     with pytest.raises(UsageError, match=cause):
         units.dicom({**DICOM, **changes})
+
+
+def test_a_port_that_the_unit_could_not_have_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"igtl\.listen is 944"):
+        units.igtl({**IGTL, "listen": ("127.0.0.1", 944)})

@@ -141,6 +141,13 @@ def test_another_patients_exam_blinks_and_sounds_until_it_is_acknowledged(
         assert [type(order) for order in box.orders] == [Acknowledge]
 
 
+def test_a_sound_that_matters_comes_behind_that_of_a_capture(bridge: Any, box: ScriptedBedside, cart: Cart) -> None:
+    box.scan(FEMUR)
+    cart.until(lambda cart: len(cart.heard("bell")) == 1)
+    box.put_up(box.open("P-0002"), changed=True)  # the cart would not ring so soon
+    cart.until(lambda cart: [bell["signal"] for bell in cart.heard("bell")] == ["captured", "attention"], 5.0)
+
+
 def test_an_unplugged_cart_is_back_within_two_seconds_with_everything_it_showed(
     bridge: Any, box: ScriptedBedside, cart: Cart
 ) -> None:

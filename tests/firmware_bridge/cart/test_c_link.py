@@ -150,6 +150,15 @@ def test_presses_wait_for_the_link_and_the_seventeenth_is_told_lost(driver: Driv
     assert [m.input.event_id for m in done.sent if m.HasField("input")] == [1]
 
 
+def test_a_press_that_waited_until_the_clock_wrapped_is_not_young_again(driver: Driver) -> None:
+    start(driver)
+    driver.call("input", at(20), FREEZE, 1)
+    for weeks in range(1, 8):
+        driver.tick(at(weeks * 7 * 24 * 3_600_000))
+    done = driver.receive(at(2**32 + 30), hello())
+    assert [m.input.age_ms >= 2**31 - 1 for m in done.sent if m.HasField("input")] == [True]
+
+
 @pytest.mark.parametrize("button", [0, 3])
 def test_unknown_button_is_no_press(driver: Driver, button: int) -> None:
     up(driver)

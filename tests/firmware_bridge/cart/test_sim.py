@@ -153,3 +153,13 @@ def test_the_simulator_and_the_bridge_find_each_other(kind: str, tmp_path: Path)
     assert [line["status"] for line in lines if line["event"] == "answered"] == ["ok", "ok"]
     assert any(line["event"] == "lamps" and line["exam"] == "running" for line in lines)
     assert len(box.orders) == 1
+
+
+def test_the_simulator_runs_without_standard_input(tmp_path: Path) -> None:
+    command = f"exec {sys.executable} -m edge sim cart --listen unix:{tmp_path / 'cart.sock'} --json <&-"
+    with subprocess.Popen(["sh", "-c", command], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert '"listening"' in process.stdout.readline()
+        assert '"lamps"' in process.stdout.readline()
+        process.terminate()
+        assert process.wait(20) == 0

@@ -76,7 +76,8 @@ def test_a_name_whose_character_set_is_not_told_is_none(tmp_path: Path) -> None:
     [
         ("StudyTime", "2561", "study_time"), ("StudyDate", "2026-11-21", "study_date"),
         ("PatientSex", "X", "sex"), ("AccessionNumber", "A\\B", "accession"),
-        ("PatientBirthDate", "0000", "birth_date"),
+        ("PatientBirthDate", "0000", "birth_date"), ("PatientBirthDate", "19900231", "birth_date"),
+        ("StudyDate", "20260931", "study_date"),
     ],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore")

@@ -7,7 +7,10 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import ThreadingUnixStreamServer
 
 import pytest
 from pydicom import dcmread
@@ -15,13 +18,21 @@ from pydicom import dcmread
 from edge.errors import PeerError, UsageError
 from edge.exam_events import Confirmed, json_from_event, kind_from_event
 from edge.exam_vault import made_vault
+from edge.protocol import load_protocol
 from edge.service.log import Log
 from firmware_bridge.dicom import outbox_service
 from firmware_bridge.dicom.outbox import Outbox, open_outbox
 from firmware_bridge.dicom.outbox_run import run_outbox
 from firmware_bridge.dicom.outbox_schema import State
 from firmware_bridge.dicom.outbox_service import OutgoingSettings, destination_from_text, open_outgoing
-from firmware_bridge.dicom.outbox_source import LOOK_BACK_S, Gatherer, get_from_socket, report_from_service
+from firmware_bridge.dicom.outbox_source import (
+    LOOK_BACK_S,
+    ExamFaultError,
+    Gatherer,
+    get_from_socket,
+    report_from_service,
+)
+from firmware_bridge.dicom.outbox_study import facts_from_document
 from tests.edge.reports.exams import stored
 from tests.edge.stored import opened
 from tests.firmware_bridge.bridging import started
@@ -80,6 +91,60 @@ def test_an_exam_that_cannot_be_sent_holds_up_no_other(served: Path, gatherer: G
     gatherer.get = lambda address: get(address).replace(b"HN-2201", b"HN\\\\22") if first in address else get(address)
     assert gatherer.gather() == (1, 1)
     assert gatherer.gather() == (0, 0)
+
+
+def test_a_day_that_no_calendar_has_ends_no_bridge(served: Path, gatherer: Gatherer) -> None:
+    with opened(served / "exams.db") as store:
+        document = report_from_service(gatherer.get, stored(store)).document
+        stored(store, protocol=load_protocol("prenatal21"))
+    facts = replace(facts_from_document(document), study_uid=document.study, birth_date="19900231")
+    gatherer.outbox.names.learn(facts)  # as an earlier version did
+    assert gatherer.gather() == (0, 2)
+
+
+def test_an_exam_over_which_the_service_fails_holds_up_no_other_and_is_asked_again(
+    served: Path, gatherer: Gatherer
+) -> None:
+    with opened(served / "exams.db") as store:
+        first, second = stored(store), stored(store)
+    get = gatherer.get
+
+    def failing(address: str) -> bytes:
+        if first in address:
+            raise ExamFaultError("The plane check answered 500.", "It is asked again.")
+        return get(address)
+
+    gatherer.get = failing
+    with pytest.raises(ExamFaultError):
+        gatherer.gather()
+    assert gatherer.outbox.exams_held() == {second}
+    gatherer.get = get
+    assert gatherer.gather() == (1, 0)
+    assert gatherer.outbox.exams_held() == {first, second}
+
+
+def test_an_answer_of_500_is_about_one_exam(tmp_path: Path) -> None:
+    class Failing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(500)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+        def address_string(self) -> str:
+            return "socket"
+
+    with ThreadingUnixStreamServer(str(tmp_path / "api.sock"), Failing) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            with pytest.raises(ExamFaultError, match="500"):
+                get_from_socket(tmp_path / "api.sock")("/api/exams/x/report.json")
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_a_service_that_is_away_is_waited_for(tmp_path: Path) -> None:
@@ -189,7 +254,19 @@ def test_a_fault_of_the_program_is_told_and_raised_at_the_end(served: Path, monk
 
 
 @pytest.mark.parametrize(
-    "text", ["", "host", "host:104", "host:x:AE", "host:104:", ":104:AE", "h:0:AE", "h:104:" + "A" * 17]
+    "text",
+    [
+        "",
+        "host",
+        "host:104",
+        "host:x:AE",
+        "host:104:",
+        ":104:AE",
+        "h:0:AE",
+        "h:104:" + "A" * 17,
+        "h:" + "9" * 5000 + ":AE",
+        "h" * 70 + ":104:AE",
+    ],
 )
 def test_a_text_that_is_no_destination_is_refused(text: str) -> None:
     with pytest.raises(UsageError):

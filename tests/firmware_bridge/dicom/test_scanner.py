@@ -90,6 +90,11 @@ def test_where_nobody_listens_that_is_said(pictures: Path) -> None:
     assert "error: Nobody answers at 127.0.0.1:9." in err
 
 
+def test_a_title_that_is_none_is_the_callers_mistake(pictures: Path) -> None:
+    code, told, _ = sim(pictures, "--to", "127.0.0.1:9", "--ae-title", "A" * 17)
+    assert (code, "no AE title" in told["error"]) == (2, True)
+
+
 def test_mutual_tls_between_both(pictures: Path, tmp_path: Path) -> None:
     authority = authority_files(tmp_path / "ward")
     box, probe = tls_files(authority, "box"), tls_files(authority, "probe")

@@ -11,7 +11,7 @@ import pytest
 
 from edge.errors import ImageError, MachineError, UsageError
 from firmware_bridge.dicom.settled_log import EXPIRED
-from firmware_bridge.dicom.spool import SameNameError, Spool, SpoolEntry
+from firmware_bridge.dicom.spool import CLOCK_SET_S, SameNameError, Spool, SpoolEntry
 from firmware_bridge.dicom.spool_file import SCHEMA, SpoolHead, frames_from_file, head_from_file
 
 NAME = "dicom-" + "0" * 39
@@ -250,10 +250,21 @@ def test_a_held_object_stays_and_goes_out_again_after_a_restart(tmp_path: Path) 
         assert spool.claim(0.0) is None
         assert spool.counts()["held"] == 1
         assert spool.expired(3600.0) == ()
-        os.utime(entry.path, (0, 0))
+        os.utime(entry.path, (CLOCK_SET_S, CLOCK_SET_S))
         assert len(spool.expired(3600.0)) == 1
     with Spool(tmp_path / "s") as spool:
         assert claimed(spool).head.name.endswith("1")
+
+
+def test_an_object_written_with_an_empty_clock_battery_is_held_as_long_as_any_other(tmp_path: Path) -> None:
+    """Bug: the clock was set right, and acknowledged pictures of 1970 were forgotten at once."""
+    with Spool(tmp_path / "s") as spool:
+        put(spool, 1)
+        entry = claimed(spool)
+        spool.hold(entry)
+        os.utime(entry.path, (0, 0))
+        assert spool.expired(3600.0) == ()
+        assert entry.path.stat().st_mtime > CLOCK_SET_S
 
 
 def test_an_object_that_nobody_took_in_time_is_a_new_one_when_it_is_sent_again(tmp_path: Path) -> None:

@@ -194,7 +194,9 @@ def test_a_server_that_is_away_is_told() -> None:
         load_worklist(PeerAddress("127.0.0.1", 9, TITLE), Question(), "BOX", None)
 
 
-@pytest.mark.parametrize("text", ["", "host", "host:0", "host:70000:A", "host:1:" + "A" * 17, "a b:1"])
+@pytest.mark.parametrize(
+    "text", ["", "host", "host:0", "host:70000:A", "host:1:" + "A" * 17, "a b:1", "h" * 70 + ":1", "h:1: ", "h:1:Ä"]
+)
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         peer_from_text(text)
