@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.errors import EdgeError, ModelError
 from edge.keyring import Keyring
@@ -27,7 +28,7 @@ def main() -> None:
     try:
         run, notices = runner_from_file(file, threads, size_px, Keyring(home))
     except EdgeError as error:
-        _say({"error": type(error).__name__, "cause": error.cause, "cure": error.cure})
+        _say_error(error)
         return
     answers: dict[str, Callable[[], object]] = {
         "run": lambda: _milliseconds(run),
@@ -35,7 +36,11 @@ def main() -> None:
         "notices": lambda: notices,
     }
     for line in sys.stdin:
-        _say({"value": answers[line.strip()]()})
+        try:
+            _say({"value": answers[line.strip()]()})
+        except EdgeError as error:
+            _say_error(error)
+            return
 
 
 def runner_from_file(
@@ -59,7 +64,18 @@ def runner_from_file(
     given = engine.get_inputs()[0]
     sides = [side if isinstance(side, int) else (1 if axis == 0 else size_px) for axis, side in enumerate(given.shape)]
     x = rng.standard_normal(sides).astype(np.float32)
-    return lambda: engine.run(None, {given.name: x}), ()
+    return lambda: _answered(engine, file, given.name, x), ()
+
+
+def _answered(engine: Any, file: Path, name: str, x: NDArray[np.float32]) -> None:
+    try:
+        engine.run(None, {name: x})
+    except Exception as error:  # ORT's exceptions share no base below Exception
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(
+            f"{file} does not answer one image: {first_line[:300]}",
+            "Give a classifier with one float32 input, or --size.",
+        ) from error
 
 
 def _milliseconds(run: Callable[[], object]) -> float:
@@ -97,6 +113,10 @@ def session_from_file(file: Path, threads: int) -> Any:
         raise ModelError(
             f"ONNX Runtime cannot load {file}: {first_line[:300]}", "Give a bundle or an ONNX file."
         ) from error
+
+
+def _say_error(error: EdgeError) -> None:
+    _say({"error": type(error).__name__, "cause": error.cause, "cure": error.cure})
 
 
 def _say(document: dict[str, object]) -> None:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import posixpath
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edge.errors import LabelsError
 
 REQUIRED_COLUMNS = ("file", "label")
+SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 BETWEEN = "\x1f"  # data set and pseudonym: no blank, or "mine" + "A 1" would be "mine A" + "1"
 
 
@@ -26,7 +29,8 @@ class Sample:
     Attributes:
         file: path of the image, relative to the dataset's root.
         label: name of its class.
-        split: "train", "val", "test" or another name; empty where the table has none.
+        split: "train", "val", "test" or another name; empty where the table has none. A table's "Train", "validation"
+            and the like are read as the first three.
         patient: pseudonym of the patient; empty where unknown.
         machine: scanner model; empty where unknown.
         operator: pseudonym of the operator; empty where unknown.
@@ -108,13 +112,14 @@ def dataset_from_csv(path: Path) -> Dataset:
         path: the table; files stand relative to its folder.
 
     Raises:
-        LabelsError: not readable, a column is missing, no row, a row without label, an image that is not there.
+        LabelsError: not readable, a column is missing or there twice, no row, a row without label or with more values
+            than columns, an image that is named twice or not there.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
+            reader = csv.DictReader(stream, strict=True)
             check_columns(path, reader.fieldnames or (), REQUIRED_COLUMNS)
-            rows = [{str(name).strip(): value for name, value in row.items()} for row in reader]
+            rows = [_row_from_values(path, number, row) for number, row in enumerate(reader, 2)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise LabelsError(f"{path} cannot be read as a label table: {error}.", "Give a UTF-8 LABELS.csv.") from error
     dataset = Dataset(path.parent, tuple(_sample_from_row(path, number, row) for number, row in enumerate(rows, 2)))
@@ -122,8 +127,19 @@ def dataset_from_csv(path: Path) -> Dataset:
     return dataset
 
 
+def _row_from_values(path: Path, number: int, row: Mapping[str | None, Any]) -> dict[str, str | None]:
+    """A row by its columns' names; values beyond the last column are refused, for those before them may be shifted."""
+    beyond = [value for value in row.get(None) or () if value.strip()]
+    if beyond:
+        raise LabelsError(
+            f"{path} line {number} has more values than the table has columns; the first of them is {beyond[0]!r}.",
+            'Set a value that holds a comma in quotation marks: "Voluson E6, v2".',
+        )
+    return {name.strip(): value for name, value in row.items() if name is not None}
+
+
 def check_columns(path: Path, found: Iterable[str], required: Iterable[str]) -> None:
-    """Raise LabelsError that names the missing columns of a table."""
+    """Raise LabelsError that names the missing columns of a table, or the one that it has twice."""
     found = [name.strip() for name in found]
     missing = [name for name in required if name not in found]
     if missing:
@@ -131,6 +147,9 @@ def check_columns(path: Path, found: Iterable[str], required: Iterable[str]) -> 
             f"{path} has no column {', '.join(missing)} (it has: {', '.join(found) or 'none'}).",
             f"Name the columns {', '.join(required)} in its first line.",
         )
+    twice = [name for name in Sample.__dataclass_fields__ if found.count(name) > 1]
+    if twice:
+        raise LabelsError(f"{path} has the column {twice[0]} twice.", "Keep one column of that name.")
 
 
 def check_files(path: Path, dataset: Dataset) -> None:
@@ -139,9 +158,10 @@ def check_files(path: Path, dataset: Dataset) -> None:
         raise LabelsError(f"{path} holds no image.", "Add one line per image below the column names.")
     seen: set[str] = set()
     for sample in dataset.samples:
-        if sample.file in seen:
+        file = posixpath.normpath(sample.file)  # a/1.png is ./a/1.png
+        if file in seen:
             raise LabelsError(f"{path} names {sample.file} twice.", "Keep one line per image.")
-        seen.add(sample.file)
+        seen.add(file)
         if not dataset.path(sample).is_file():
             raise LabelsError(
                 f"{path} names {sample.file}, which is not in {dataset.root}.",
@@ -153,4 +173,5 @@ def _sample_from_row(path: Path, number: int, row: Mapping[str, str | None]) -> 
     values = {name: (row.get(name) or "").strip() for name in Sample.__dataclass_fields__}
     if not values["file"] or not values["label"]:
         raise LabelsError(f"{path} line {number} has an empty file or label.", "Fill it in or remove the line.")
+    values["split"] = SPLIT_NAMES.get(values["split"].lower(), values["split"])
     return Sample(**values)

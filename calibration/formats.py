@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from calibration.dataset import Dataset, Sample, check_columns, check_files, dataset_from_csv
+from calibration.dataset import SPLIT_NAMES, Dataset, Sample, check_columns, check_files, dataset_from_csv
 from calibration.phantom.marking import DATASET as PHANTOM
 from calibration.phantom.marking import says_phantom
 from edge.errors import ImageError, LabelsError
@@ -27,7 +27,6 @@ FPDB_COLUMNS = ("Image_name", "Patient_num", "Plane", "Brain_plane", "Train")
 HC18_COLUMNS = ("filename", "pixel size(mm)", "head circumference (mm)")
 IMAGE_FOLDERS = ("", "Images", "images", "training_set")  # where the official archives put them, beside the table
 IMAGE_SUFFIXES = ("", ".png", ".jpg", ".jpeg")
-SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 UNLABELLED = "unlabelled"  # what a flat folder of DICOM files says: enough to calibrate, nothing to evaluate
 
 # (Plane, Brain_plane) of FETAL_PLANES_DB -> this project's label; Burgos-Artizzu et al. 2020, table 1.
@@ -111,7 +110,7 @@ def dataset_from_fpdb(path: Path) -> Dataset:
     samples = []
     for number, row in enumerate(rows, 2):
         plane = (row["Plane"], row["Brain_plane"])
-        if plane not in FPDB_LABELS or row["Train"] not in ("0", "1") or not row["Patient_num"].isdigit():
+        if plane not in FPDB_LABELS or row["Train"] not in ("0", "1") or not row["Patient_num"].isdecimal():
             raise LabelsError(
                 f"{path} line {number} has Plane {plane[0]!r}, Brain_plane {plane[1]!r}, Train {row['Train']!r},"
                 f" Patient_num {row['Patient_num']!r}; that is not FETAL_PLANES_DB's.",
@@ -142,7 +141,7 @@ def dataset_from_hc18(path: Path) -> Dataset:
     samples = []
     for number, row in enumerate(_rows(path, ",", HC18_COLUMNS), 2):
         name = row["filename"]
-        if not name[:3].isdigit():
+        if not name[:3].isdecimal():
             raise LabelsError(
                 f"{path} line {number} names {name!r}; HC18's names begin with three digits, the patient.",
                 "Take the table from Zenodo 1327317 unchanged, or write a LABELS.csv.",

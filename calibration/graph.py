@@ -29,7 +29,7 @@ class Graph:
         model: the model that was indexed.
         constants: initializers.
         producers: tensor -> the node that makes it.
-        consumers: tensor -> the nodes that read it, in order.
+        consumers: tensor -> the nodes that read it, themselves or in a branch or loop of theirs, in order.
         inputs: names of the inputs that are not constants.
         outputs: names of the outputs.
         shapes: tensor -> its dimensions, None where one is symbolic or unknown.
@@ -61,7 +61,7 @@ def graph_from_model(model: ModelProto) -> Graph:
     constants = {tensor.name: tensor for tensor in graph.initializer}
     consumers: dict[str, list[NodeProto]] = defaultdict(list)
     for node in graph.node:
-        for name in dict.fromkeys(node.input):
+        for name in dict.fromkeys(names_read([node])):
             consumers[name].append(node)
     return Graph(
         model,
@@ -79,8 +79,13 @@ def _shapes(model: ModelProto) -> dict[str, tuple[int | None, ...]]:
     for value in (*model.graph.input, *model.graph.value_info, *model.graph.output):
         if value.type.tensor_type.HasField("shape"):
             dims = value.type.tensor_type.shape.dim
-            shapes[value.name] = tuple(d.dim_value if d.HasField("dim_value") else None for d in dims)
+            shapes[value.name] = tuple(d.dim_value if d.dim_value > 0 else None for d in dims)  # some write -1 for any
     return shapes
+
+
+def opset_of(model: ModelProto) -> int:
+    """Version of the standard operators that a model uses; 0 where it does not say."""
+    return max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
 
 
 def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
@@ -127,16 +132,17 @@ def insert_before_use(model: ModelProto, groups: Mapping[int, list[NodeProto]]) 
 
 def drop_unused_constants(model: ModelProto) -> None:
     """Remove initializers that neither a node, a subgraph nor an output reads."""
-    used = {value.name for value in model.graph.output} | set(_names_read(model.graph.node))
+    used = {value.name for value in model.graph.output} | set(names_read(model.graph.node))
     replace_all(model.graph.initializer, [tensor for tensor in model.graph.initializer if tensor.name in used])
 
 
-def _names_read(nodes: Iterable[NodeProto]) -> Iterable[str]:
+def names_read(nodes: Iterable[NodeProto]) -> Iterable[str]:
+    """The tensors that nodes read, also in their branches and loops."""
     for node in nodes:
         yield from node.input
         for attr in node.attribute:
             for subgraph in (*attr.graphs, *([attr.g] if attr.HasField("g") else [])):
-                yield from _names_read(subgraph.node)
+                yield from names_read(subgraph.node)
                 yield from (value.name for value in subgraph.output)
 
 
@@ -158,7 +164,7 @@ def load_model(path: Path) -> ModelProto:
         raise ModelError(
             f"{path} cannot be read as ONNX: {error}.", "Give a file written by an ONNX exporter."
         ) from error
-    opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+    opset = opset_of(model)
     if opset < FIRST_OPSET:
         raise ModelError(f"{path} has opset {opset}, expected {FIRST_OPSET} or newer.", "Export it again.")
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
@@ -181,12 +187,17 @@ def save_model(model: ModelProto, path: Path, made_from: Mapping[str, str]) -> A
         ModelError: the graph breaks the ONNX specification.
         MachineError: the file cannot be written.
     """
+    check_valid(model, f"The graph for {path}")
+    write_atomic(path, model.SerializeToString(deterministic=True))
+    return artifact_from_file(path, made_from)
+
+
+def check_valid(model: ModelProto, what: str) -> None:
+    """Raise ModelError if a graph breaks the ONNX specification; `what` begins the message."""
     import onnx
 
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
-        first_line = str(error).splitlines()[0]
-        raise ModelError(f"The graph for {path} is not valid ONNX: {first_line}.", "Export the model again.") from error
-    write_atomic(path, model.SerializeToString(deterministic=True))
-    return artifact_from_file(path, made_from)
+        first_line = str(error).splitlines()[0].rstrip(" .")
+        raise ModelError(f"{what} is not valid ONNX: {first_line}.", "Export the model again.") from error

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from calibration.graph import Graph, attribute
+from edge.errors import ModelError
 
 if TYPE_CHECKING:
     from onnx import NodeProto
 
 FLOAT = 1  # onnx.TensorProto.FLOAT
+QDQ = ("QuantizeLinear", "DequantizeLinear")
 MIN_CHANNELS = 16  # below this the INT8 kernels of TensorRT lose to float; the rule of nvidia-modelopt
 
 
@@ -55,6 +57,20 @@ def int8_layers(graph: Graph) -> tuple[Layer, ...]:
     layers = layers_from_graph(graph)
     behind = _outputs_with_a_layer_behind(graph, layers)
     return tuple(layer for layer in layers if layer.output in behind and _is_wide(layer, graph))
+
+
+def check_float(graph: Graph) -> None:
+    """Refuse a graph that somebody has quantized: its steps are not ours, and the lowerings would change them.
+
+    Raises:
+        ModelError: it has Q/DQ.
+    """
+    found = [node.op_type for node in graph.model.graph.node if node.op_type in QDQ]
+    if found:
+        raise ModelError(
+            f"The graph is quantized already ({len(found)} QuantizeLinear and DequantizeLinear).",
+            "Give the float model, or compile this one with --precision fp32.",
+        )
 
 
 def integer_result(node: NodeProto, graph: Graph) -> str | None:

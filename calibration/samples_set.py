@@ -61,7 +61,7 @@ def gate_dataset(path: Path | None) -> Dataset:
 
 def calibration_and_gate(calibration: Path | None, gate_data: Path | None) -> tuple[Dataset, Dataset]:
     """Both at once: one table for both is dealt to splits first if it has none."""
-    if calibration is not None and calibration == gate_data:
+    if calibration is not None and gate_data is not None and calibration.resolve() == gate_data.resolve():
         dataset = dataset_with_splits(calibration)
         return _first_split(dataset, CALIBRATION_SPLITS), _first_split(dataset, GATE_SPLITS)
     return calibration_dataset(calibration), gate_dataset(gate_data)

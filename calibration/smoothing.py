@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from calibration.activations import Batches, activations_from_model
 from calibration.artifact import Artifact
 from calibration.graph import Graph, constant, drop_unused_constants, graph_from_model, load_model, save_model
-from calibration.layers import Layer, int8_layers
+from calibration.layers import Layer, check_float, int8_layers
 from calibration.output_error import rounded
 from calibration.weights import int8_from_weights, weights_from_int8
 from edge.errors import UsageError
@@ -80,10 +80,11 @@ def smoothed_from_onnx(
 
     Raises:
         UsageError: no image was given.
-        ModelError: the graph cannot be run, or holds a weight or activation that is not finite.
+        ModelError: the graph cannot be run, is quantized, or holds a weight or activation that is not finite.
         MachineError: the file cannot be written.
     """
     graph = graph_from_model(load_model(model.path))
+    check_float(graph)
     sites = _sites(graph)
     seen = _seen(graph, sites, batches, threads, progress, expected_images) if sites else {}
     for site in sites:

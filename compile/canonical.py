@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.graph import Graph, attribute, constant, drop_unused_constants, graph_from_model, replace_all
+from calibration.graph import (
+    Graph,
+    attribute,
+    check_valid,
+    constant,
+    drop_unused_constants,
+    graph_from_model,
+    replace_all,
+)
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -31,15 +39,18 @@ def canonical_from_model(model: ModelProto) -> ModelProto:
 
     Returns:
         A new model.
+
+    Raises:
+        ModelError: the graph breaks the ONNX specification.
     """
-    import onnx
     from onnx import shape_inference
 
     model = shape_inference.infer_shapes(model, data_prop=True)
+    model.graph.name = model.graph.name or "graph"  # ONNX Runtime does not ask for one, the specification does
     for step in (_strip_notes, _fold_constants, _fold_batch_norms, _linear_layers_as_gemm, _name_nodes):
         step(model)
     drop_unused_constants(model)
-    onnx.checker.check_model(model)
+    check_valid(model, "The graph")
     return model
 
 

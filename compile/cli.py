@@ -131,9 +131,11 @@ def _compile(
     from compile.stages import Stages
     from edge.commands.progress import progress_bar
     from edge.loading import load_bundle
+    from edge.store_lock import held
 
     finished = None
-    with progress_bar(as_json) as progress:
+    # A second compilation here would exchange files that this one has digested and not yet read.
+    with held(job.work / "stages", "compilation's files"), progress_bar(as_json) as progress:
         stages = Stages(job.work, progress)
         try:
             compiled = compiled_from_job(job, signer, stages)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compile.onnx_function import DOMAIN, OPSET
+from compile.onnx_function import DOMAIN
 
 if TYPE_CHECKING:
     import onnx
@@ -67,13 +67,14 @@ _BODIES = {
 }
 
 
-def fused_function(op_type: str) -> onnx.FunctionProto:
+def fused_function(op_type: str, opset: int) -> onnx.FunctionProto:
     """The function of a fused operator; rows are (all axes but the last, last axis).
 
     Args:
         op_type: one of those in this module's picture.
+        opset: of the model that gets it: a function of another one is refused where an operator differs between them.
     """
     import onnx.parser
 
-    header = f'<opset_import: ["" : {OPSET}], domain: "{DOMAIN}">'
+    header = f'<opset_import: ["" : {opset}], domain: "{DOMAIN}">'
     return onnx.parser.parse_function(f"{header} {op_type} {_BODIES[op_type]}")

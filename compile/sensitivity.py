@@ -17,6 +17,7 @@ from calibration.artifact import Artifact
 from calibration.graph import graph_from_model, load_model
 from calibration.layers import int8_layers
 from calibration.table import Table, load_table
+from compile.export import LOGITS
 from compile.quantize import quantize
 
 MAX_FLOAT_LAYERS = 3  # more than three float layers cost what INT8 was to save
@@ -85,8 +86,7 @@ def _logits(
     model = load_model(smooth.path)
     if table is not None:
         quantize(model, table, float_layers)
-    output = model.graph.output[0].name
-    return np.concatenate([values[output] for _, values in activations_from_model(model, [output], batches, threads)])
+    return np.concatenate([values[LOGITS] for _, values in activations_from_model(model, [LOGITS], batches, threads)])
 
 
 def _error(expected: NDArray[np.float32], got: NDArray[np.float32]) -> float:

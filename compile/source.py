@@ -9,13 +9,14 @@ from pathlib import Path
 from calibration.artifact import Artifact
 from compile.foreign import IMAGENET_MEAN, IMAGENET_STD, onnx_from_foreign
 from compile.job import Job
-from compile.model.spec import METADATA_KEY, ModelSpec, spec_from_json
+from compile.model.spec import METADATA_KEY, ModelSpec, rejects_from_labels, spec_from_json
 from compile.stages import Stages
 from edge.errors import CheckpointError, ModelError, UsageError
 from edge.files import sha256_from_file, write_atomic
 from edge.preprocess import Preprocess
 
 WEIGHTS = Path(__file__).parent / "weights"
+NOTES = ".notes.json"  # beside the model: what its export had to say, and of which file
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def source_from_job(job: Job, stages: Stages) -> Source:
     model = stages.run("export", "model.onnx", options, make)
     card = path.with_suffix(".md")
     text = card.read_bytes() if card.is_file() else f"# {path.name}\n\nNo model card came with this model.\n".encode()
-    return Source(model, spec_from_onnx(model.path), digest, text, _messages(model.path))
+    return Source(model, spec_from_onnx(model.path), digest, text, messages_of_export(model.path))
 
 
 def path_from_name(name: str) -> Path:
@@ -100,10 +101,13 @@ def spec_from_onnx(path: Path) -> ModelSpec:
     raise ModelError(f"{path} carries no description.", "Compile it with edge compile.")
 
 
-def _messages(model: Path) -> tuple[str, ...]:
-    """What the export had to say, also where its file is used again."""
-    notes = model.with_suffix(".notes.json")
-    return tuple(json.loads(notes.read_text())) if notes.is_file() else ()
+def messages_of_export(model: Path) -> tuple[str, ...]:
+    """What the export of this very file had to say, also where it is used again."""
+    try:
+        told = json.loads(model.with_suffix(NOTES).read_text())
+        return tuple(told["messages"]) if told["model"] == sha256_from_file(model) else ()
+    except (OSError, ValueError, KeyError, TypeError):  # the note of another model, or of an older program
+        return ()
 
 
 def _exported(path: Path, output: Path, job: Job) -> Artifact:
@@ -114,12 +118,13 @@ def _exported(path: Path, output: Path, job: Job) -> Artifact:
 
     # A head is only replaced on request: by a labels file of another length.
     model, info = teacher_from_checkpoint(path, classes=len(job.labels) or None)
-    write_atomic(output.with_suffix(".notes.json"), json.dumps(info.messages).encode())
     spec = info.spec or ModelSpec(
         name=info.name,
         labels=job.labels or tuple(f"class_{index}" for index in range(info.classes)),
         preprocess=job.preprocess or Preprocess(224, IMAGENET_MEAN, IMAGENET_STD, info.in_channels),
     )
+    if info.spec is None:
+        spec = replace(spec, reject_labels=rejects_from_labels(spec.labels))
     if len(spec.labels) != info.classes:
         raise CheckpointError(
             f"{path} has {info.classes} classes and {len(spec.labels)} labels.", "Give a labels file of that length."
@@ -129,4 +134,7 @@ def _exported(path: Path, output: Path, job: Job) -> Artifact:
     check_size(model, spec.preprocess.channels, spec.preprocess.size_px)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     spec = replace(spec, parameters=parameters, macs=macs_from_model(model, spec.preprocess))
-    return onnx_from_student(model, spec, output, info.sha256)
+    made = onnx_from_student(model, spec, output, info.sha256)
+    notes = {"model": made.sha256, "messages": info.messages}
+    write_atomic(output.with_suffix(NOTES), json.dumps(notes).encode())
+    return made

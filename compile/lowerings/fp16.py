@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration.artifact import Artifact
-from calibration.graph import attribute, constant, drop_unused_constants, graph_from_model, load_model, replace_all
+from calibration.graph import (
+    attribute,
+    constant,
+    drop_unused_constants,
+    graph_from_model,
+    load_model,
+    opset_of,
+    replace_all,
+)
 from calibration.graph import save_model as saved
 from compile.lowerings.half_types import FLOAT, FLOAT16, half_types
 from compile.lowerings.token_convolutions import token_convolutions
@@ -55,7 +63,7 @@ def modern_opset(model: ModelProto) -> None:
     """
     from onnx import version_converter
 
-    opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+    opset = opset_of(model)
     if opset >= FIRST_OPSET:
         return
     try:

@@ -26,7 +26,7 @@ def fused_gelus(model: ModelProto) -> None:
     graph = graph_from_model(model)
     groups = {}
     for gelu in model.graph.node:
-        if gelu.op_type != "Gelu" or attribute(gelu, "approximate", b"none") != b"none":
+        if gelu.op_type != "Gelu" or gelu.domain or attribute(gelu, "approximate", b"none") != b"none":
             continue
         rows, reshape = rows_behind(graph, gelu.input[0]), graph.only_consumer(gelu.output[0])
         width = _width(graph, graph.producers.get(rows))

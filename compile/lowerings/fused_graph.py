@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibration.graph import Graph, attribute, replace_all
+from calibration.graph import Graph, attribute, opset_of, replace_all
 from compile.fused_functions import fused_function
 from compile.lowerings.transposes import drop_unread_nodes
 from compile.onnx_function import DOMAIN, DOMAIN_VERSION
@@ -106,6 +106,7 @@ def _add_functions(model: ModelProto) -> None:
 
     present = {function.name for function in model.functions if function.domain == DOMAIN}
     used = dict.fromkeys(node.op_type for node in model.graph.node if node.domain == DOMAIN)
-    model.functions.extend(fused_function(name) for name in used if name not in present)
+    opset = opset_of(model)
+    model.functions.extend(fused_function(name, opset) for name in used if name not in present)
     if all(entry.domain != DOMAIN for entry in model.opset_import):
         model.opset_import.append(helper.make_opsetid(DOMAIN, DOMAIN_VERSION))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration.graph import Graph, attribute, constant, drop_unused_constants, graph_from_model, replace_all
+from compile.lowerings.fused_graph import is_rows
 from compile.lowerings.transposes import cancel_transposes
 
 if TYPE_CHECKING:
@@ -79,7 +80,19 @@ def _linear(node: NodeProto, graph: Graph) -> Linear | None:
     is_constant = gemm.input[1] in graph.constants if weight is None else weight.input[0] in graph.constants
     if rows is None or rows.op_type != "Reshape" or not is_constant or (weight is None) != (quantize is None):
         return None
+    name = gemm.input[1] if weight is None else weight.input[0]
+    if not _is_map(graph, rows, graph.array(node.input[1]).tolist(), name):
+        return None
     return Linear(rows.input[0], quantize, dequantize, weight, gemm, node.output[0])
+
+
+def _is_map(graph: Graph, rows: NodeProto, shape: list[int], weight: str) -> bool:
+    """Whether rows are the pixels of a map, channels last, and go back to the same pixels."""
+    source = graph.shapes.get(rows.input[0], ())
+    if len(source) != 4 or source[3] is None or source[3] not in graph.constants[weight].dims:
+        return False
+    sides = [-1 if side is None else side for side in source[1:3]]
+    return is_rows(graph, rows, source[3]) and shape[1:3] == sides
 
 
 def _convolution(model: ModelProto, graph: Graph, linear: Linear, made: set[str]) -> list[NodeProto]:

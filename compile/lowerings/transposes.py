@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from calibration.graph import attribute, graph_from_model, replace_all
+from calibration.graph import attribute, graph_from_model, names_read, replace_all
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -32,7 +32,7 @@ def drop_unread_nodes(model: ModelProto) -> None:
     for node in reversed(model.graph.node):
         if read & set(node.output):
             kept.append(node)
-            read |= set(node.input)
+            read |= set(names_read([node]))
     replace_all(model.graph.node, reversed(kept))
 
 

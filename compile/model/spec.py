@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from edge.errors import ModelError
+from edge.prediction import NOT_COVERED, NOT_STANDARD
 from edge.preprocess import Preprocess
 
 METADATA_KEY = "vmamba_edge.spec"  # metadata key in safetensors and ONNX files
@@ -43,6 +44,20 @@ class ModelSpec:
 def json_from_spec(spec: ModelSpec) -> str:
     """Canonical JSON of a spec."""
     return json.dumps(asdict(spec), sort_keys=True, ensure_ascii=False)
+
+
+def rejects_from_labels(labels: Sequence[str]) -> tuple[str, ...]:
+    """Those of a model's labels that mean "not a standard plane".
+
+    Raises:
+        ModelError: a label is called as the answer that the model has no say.
+    """
+    if NOT_COVERED in labels:
+        raise ModelError(
+            f"A class is called {NOT_COVERED}, as the answer to a frame that no model can judge.",
+            f"Give it another name; {NOT_STANDARD} is the one for what is no plane.",
+        )
+    return tuple(label for label in labels if label == NOT_STANDARD)
 
 
 def spec_from_json(text: str) -> ModelSpec:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -90,3 +91,15 @@ def test_a_broken_file_gives_its_own_error_with_cause_and_cure(
     with pytest.raises(kind, match=match) as refusal:
         timed(keyring, good, broken)
     assert refusal.value.cause and refusal.value.cure
+
+
+def test_a_graph_of_another_input_is_an_error_and_no_trace(
+    tmp_path: Path, keyring: Keyring, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = onnx_of_side(tmp_path / "x.onnx", 16)
+    model = onnx.load(path)
+    model.graph.input.append(helper.make_tensor_value_info("mask", TensorProto.FLOAT, [1]))
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match="does not answer one image"):
+        timed(keyring, path)
+    assert "Traceback" not in capfd.readouterr().err

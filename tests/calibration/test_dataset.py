@@ -45,6 +45,19 @@ def test_a_byte_order_mark_does_not_matter(tmp_path: Path) -> None:
     assert dataset_from_csv(table(tmp_path, "\ufefffile,label\na.png,femur\n")).samples == (Sample("a.png", "femur"),)
 
 
+def test_empty_values_behind_the_last_column_do_not_matter(tmp_path: Path) -> None:
+    assert dataset_from_csv(table(tmp_path, "file,label\na.png,femur,,\n")).samples == (Sample("a.png", "femur"),)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("Train", "train"), ("VAL", "val"), ("validation", "val"), ("Test", "test"), ("Fold 1", "Fold 1")],
+)
+def test_a_split_is_the_same_however_it_is_written(tmp_path: Path, written: str, read: str) -> None:
+    text = f"file,label,split\na.png,femur,{written}\n"
+    assert dataset_from_csv(table(tmp_path, text)).samples == (Sample("a.png", "femur", read),)
+
+
 def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path) -> None:
     with pytest.raises(LabelsError, match=r"no column label \(it has: file, plane\)") as refusal:
         dataset_from_csv(table(tmp_path, "file,plane\na.png,femur\n"))
@@ -62,6 +75,10 @@ def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path) -> 
         ("file,label\na.png\n", "line 2 has an empty file or label"),
         ("file,label\nc.png,femur\n", "names c.png, which is not in"),
         ("file,label\na.png,femur\na.png,abdomen\n", "names a.png twice"),
+        ("file,label\na.png,femur\n./a.png,abdomen\n", "names ./a.png twice"),
+        ("file,label,label\na.png,femur,abdomen\n", "has the column label twice"),
+        ("file,label,machine\na.png,femur,E6, v2\n", "line 2 has more values than the table has columns"),
+        ('file,label\na.png,"femur\nb.png,abdomen\n', "cannot be read as a label table"),
     ],
 )
 def test_a_row_that_cannot_be_used_is_refused_with_its_place(tmp_path: Path, text: str, match: str) -> None:

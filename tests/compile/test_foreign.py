@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper, parser
 
+from calibration.graph import graph_from_model
+from compile import foreign
 from compile.foreign import IMAGENET_MEAN, IMAGENET_STD, onnx_from_foreign
 from edge.errors import ModelError
 from edge.preprocess import Preprocess
@@ -167,3 +170,121 @@ def test_nan_weights_are_refused(
     done = edge("compile", path, "-o", output, "--calibration", stripes, "--precision", precision)
     check_told(done, 3, "are NaN: weight")
     assert not output.exists()
+
+
+GRAPHS = {  # what exporters and people write, each of which was misread or ended in a trace
+    "an inner tensor called logits": "logits = Flatten (pooled) probabilities = Softmax (logits)",
+    "an inner tensor called frame": "frame = Relu (pooled) probabilities = Flatten (frame)",
+    "a constant called as one of ours": """
+        rows = Reshape (image, rows_shape) product = MatMul (rows, square) again = Reshape (product, product_shape)
+        mean = ReduceMean <axes = [3], keepdims = 0> (again)
+        probabilities = ReduceMean <axes = [2], keepdims = 0> (mean)""",
+    "a branch that reads what a norm replaces": """
+        normal = BatchNormalization (maps, row, row, row, row)
+        other = If (yes) <then_branch = a () => (float[B, 3, 4, 4] a1) { a1 = Relu (maps) },
+                          else_branch = b () => (float[B, 3, 4, 4] b1) { b1 = Neg (maps) }>
+        both = Add (normal, other) mean = GlobalAveragePool (both) probabilities = Flatten (mean)""",
+}
+NAMED = """
+<ir_version: 8, opset_import: ["" : 17]>
+named (float[B, 3, 32, 32] image) => (float[B, 3] probabilities)
+{{
+  maps = Conv <strides = [8, 8]> (image, weight)
+  pooled = GlobalAveragePool (maps)
+  {rest}
+}}
+"""
+
+
+def completed(model: onnx.ModelProto, path: Path) -> Path:
+    """The model with every constant that the graphs above name."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        "weight": rng.normal(size=(3, 3, 8, 8)).astype(np.float32),
+        "square": rng.normal(size=(32, 32)).astype(np.float32),
+        "row": np.array([0.5, 1, 2], np.float32),
+        "rows_shape": np.array([-1, 96, 32], np.int64),
+        "product_shape": np.array([-1, 3, 32, 32], np.int64),
+        "yes": np.array(True),
+    }
+    model.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in arrays.items())
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def first_output(path: Path) -> np.ndarray:
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    image = np.random.default_rng(1).normal(size=(2, 3, 32, 32)).astype(np.float32)
+    return np.asarray(session.run(None, {session.get_inputs()[0].name: image})[0])
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_graph_answers_as_it_came(name: str, tmp_path: Path) -> None:
+    path = completed(parser.parse_model(NAMED.format(rest=GRAPHS[name])), tmp_path / "x.onnx")
+    artifact, _ = onnx_from_foreign(path, tmp_path / "own.onnx")
+    np.testing.assert_allclose(first_output(artifact.path), first_output(path), rtol=1e-4, atol=1e-5)
+
+
+def test_a_local_function_called_as_an_operator_is_not_taken_for_it(tmp_path: Path) -> None:
+    text = NAMED.format(rest="normal = my.Identity (row) mean = Mul (shaped, normal)").replace(
+        '"" : 17]', '"" : 17, "my" : 1]'
+    )
+    text = text.replace("normal =", "flat = Flatten (pooled) normal =").replace(
+        "mean = Mul (shaped", "probabilities = Mul (flat"
+    )
+    function = '<domain: "my", opset_import: ["" : 17]> Identity (x) => (y) { y = Neg (x) }'
+    path = completed(parser.parse_model(text + function), tmp_path / "x.onnx")
+    artifact, _ = onnx_from_foreign(path, tmp_path / "own.onnx")
+    np.testing.assert_allclose(first_output(artifact.path), first_output(path), rtol=1e-4, atol=1e-5)
+
+
+def test_a_graph_that_was_misread_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def misread(model: onnx.ModelProto) -> onnx.ModelProto:
+        changed = onnx.ModelProto()
+        changed.CopyFrom(model)
+        changed.graph.node[0].attribute[0].ints[:] = [4, 4]
+        return changed
+
+    monkeypatch.setattr(foreign, "canonical_from_model", misread)
+    with pytest.raises(ModelError, match="The graph was misread"):
+        onnx_from_foreign(small(tmp_path), tmp_path / "own.onnx")
+
+
+def test_a_graph_without_a_name_is_taken_and_one_out_of_order_refused(tmp_path: Path) -> None:
+    model = onnx.load(small(tmp_path))
+    model.graph.name = ""
+    (tmp_path / "bare.onnx").write_bytes(model.SerializeToString())
+    onnx_from_foreign(tmp_path / "bare.onnx", tmp_path / "own.onnx")
+    nodes = list(model.graph.node)[::-1]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    (tmp_path / "bare.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match="not valid ONNX: Nodes in a graph must be topologically sorted"):
+        onnx_from_foreign(tmp_path / "bare.onnx", tmp_path / "own.onnx")
+
+
+@pytest.mark.parametrize(("batch", "is_taken"), [(-1, True), (1, True), (4, False)])
+def test_a_fixed_batch_of_several_images_is_refused(batch: int, is_taken: bool, tmp_path: Path) -> None:
+    model = onnx.load(small(tmp_path))
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = batch
+    (tmp_path / "b.onnx").write_bytes(model.SerializeToString())
+    if is_taken:
+        artifact, _ = onnx_from_foreign(tmp_path / "b.onnx", tmp_path / "own.onnx")
+        assert graph_from_model(onnx.load(artifact.path)).shapes["frame"][0] in (None, 1)
+    else:
+        with pytest.raises(ModelError, match="takes 4 images at once"):
+            onnx_from_foreign(tmp_path / "b.onnx", tmp_path / "own.onnx")
+
+
+def test_logits_of_another_rank_are_refused(tmp_path: Path) -> None:
+    model = parser.parse_model(NAMED.format(rest="logits = Relu (pooled)"))
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["B", 3, 1, 1]))
+    with pytest.raises(ModelError, match="has 0 outputs of the form"):
+        onnx_from_foreign(completed(model, tmp_path / "x.onnx"), tmp_path / "own.onnx")
+
+
+def test_a_label_for_no_plane_is_a_reject_label_and_one_for_no_answer_is_refused(tmp_path: Path) -> None:
+    _, spec = onnx_from_foreign(small(tmp_path), tmp_path / "own.onnx", ("femur", "not_standard", "thorax"))
+    assert spec.reject_labels == ("not_standard",)
+    with pytest.raises(ModelError, match="A class is called not_covered"):
+        onnx_from_foreign(small(tmp_path), tmp_path / "own.onnx", ("femur", "not_covered", "thorax"))

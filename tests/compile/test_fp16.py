@@ -258,3 +258,27 @@ def test_constants_read_as_float32_and_as_float16_are_kept_in_both(tmp_path: Pat
     _, after = lowered(save_model(model, tmp_path / "resize.onnx", {}), tmp_path)
     assert after.constants["scales"].data_type == TensorProto.FLOAT
     assert after.constants["scales_half"].data_type == TensorProto.FLOAT16
+
+
+def test_a_layer_over_something_else_than_the_pixels_of_a_map_stays_a_matrix_product(tmp_path: Path) -> None:
+    """Squeeze and excite with one layer: its Reshapes are of channels first."""
+    text = """
+    <ir_version: 9, opset_import: ["" : 20]>
+    excite (float[B, 8, 4, 4] frame) => (float[B, 8, 1, 1] logits)
+    {
+      pooled = GlobalAveragePool (frame)
+      rows = Reshape (pooled, rows_shape)
+      product = Gemm (rows, weight)
+      logits = Reshape (product, map_shape)
+    }
+    """
+    model = parser.parse_model(text)
+    arrays = {
+        "rows_shape": np.array([-1, 8]),
+        "map_shape": np.array([-1, 8, 1, 1]),
+        "weight": np.eye(8, dtype=np.float32),
+    }
+    model.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in arrays.items())
+    source = save_model(onnx.shape_inference.infer_shapes(model), tmp_path / "model.onnx", {})
+    lowered = fp16_from_qdq(source, tmp_path / "gpu.onnx", half=False, convolutions=True)
+    assert Counter(node.op_type for node in load_model(lowered.path).graph.node)["Gemm"] == 1

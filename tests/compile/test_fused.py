@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,18 @@ import onnx
 import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
-from onnx import ModelProto, helper
+from onnx import ModelProto, helper, numpy_helper, parser
 
 from calibration.activations import Batches
 from calibration.artifact import Artifact
 from calibration.graph import graph_from_model, load_model, replace_all, save_model
+from calibration.table import table_from_onnx
+from compile.canonical import canonical_from_model
 from compile.lowerings.cpu import FUSED, Pass, cpu_from_qdq
 from compile.model.students import StudentShape
 from compile.onnx_function import DOMAIN, OP_TYPE
 from compile.quantize import qdq_from_onnx
-from tests.compile.conftest import Tiny, tiny_from_shape
+from tests.compile.conftest import Tiny, output_of, tiny_from_shape
 
 SHAPE = StudentShape((32, 32, 96, 96), (2, 1, 2, 1), mlp_ratio=2.0)  # wide enough for an INT8 x_proj
 BLOCKS = 3  # that hold a scan
@@ -163,3 +166,40 @@ def test_a_norm_over_another_axis_or_with_another_reader_is_left(plain: Artifact
         step.run(model, None)  # type: ignore[arg-type]  # these passes need no table
     left = {node.output[0] for node in model.graph.node if node.op_type == "LayerNormalization"}
     assert left == {norms[0].output[0], norms[1].output[0], "features"}
+
+
+TOKENS = """
+<ir_version: 8, opset_import: ["" : %d]>
+tokens (float[B, 4, 32] frame) => (float[B, 32] logits)
+{
+  normal = LayerNormalization (frame, gain, shift)
+  first = MatMul (normal, weight)
+  active = Relu (first)
+  second = MatMul (active, weight)
+  sum = Add (frame, second)
+  %s
+}
+"""
+OPSETS = {
+    17: "logits = ReduceMean <axes = [1], keepdims = 0> (sum)",
+    21: "logits = ReduceMean <keepdims = 0> (sum, one)",
+}
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+def test_a_graph_of_another_opset_is_fused_too(opset: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {"gain": np.ones(32), "shift": np.zeros(32), "weight": rng.normal(size=(32, 32)) / 6}
+    given = parser.parse_model(TOKENS % (opset, OPSETS[opset]))
+    given.graph.initializer.extend(numpy_helper.from_array(a.astype(np.float32), name) for name, a in arrays.items())
+    given.graph.initializer.append(numpy_helper.from_array(np.array([1]), "one"))
+    source = save_model(canonical_from_model(given), tmp_path / "model.onnx", {})
+
+    def images() -> Iterator[NDArray[np.float32]]:
+        yield np.random.default_rng(1).normal(size=(6, 4, 32)).astype(np.float32)
+
+    table = table_from_onnx(source, images, tmp_path / "table.json", "d", threads=1)
+    qdq = qdq_from_onnx(source, table, tmp_path / "qdq.onnx")
+    artifact = cpu_from_qdq(qdq, table, tmp_path / "cpu.onnx")
+    assert operators(load_model(artifact.path))["LayerNormQuantize"] == 1
+    np.testing.assert_allclose(output_of(artifact, images), output_of(source, images), atol=0.1)

@@ -76,7 +76,7 @@ def session(
     )
     model = helper.make_model(
         graph,
-        functions=[fused_function(name)],
+        functions=[fused_function(name, OPSET)],
         opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)],
         ir_version=IR_VERSION,
     )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 from calibration.artifact import Artifact, artifact_from_file
+from compile.source import messages_of_export
 from compile.stages import Stages
-from edge.files import write_atomic
-from tests.conftest import PLANES, Command, Made, labels_file
+from edge.files import sha256_from_file, write_atomic
+from edge.store_lock import held
+from tests.conftest import PLANES, Command, Made, check_told, labels_file
 
 
 def silent(stage: str, share: float) -> None:
@@ -95,3 +98,21 @@ def test_other_calibration_images_leave_only_the_export(
     assert taken.pop("export") == 0.0
     assert taken["calibrate"] > 0
     assert '"images": 6' in (work / "table.json").read_text()
+
+
+def test_a_second_compilation_in_one_work_folder_is_refused(
+    edge: Command, stripes: Path, stripes_onnx: Path, tmp_path: Path
+) -> None:
+    with held(tmp_path / "work" / "stages"):
+        done = edge(
+            "compile", stripes_onnx, "-o", tmp_path / "x.edge", "--work", tmp_path / "work", "--calibration", stripes
+        )
+    check_told(done, 1, "holds the compilation's files")
+
+
+def test_the_notes_of_another_export_are_not_told(stripes_onnx: Path, tmp_path: Path) -> None:
+    shutil.copy(stripes_onnx, tmp_path / "model.onnx")
+    for digest, told in ((sha256_from_file(stripes_onnx), ("the head is untrained",)), ("another", ())):
+        note = {"model": digest, "messages": ["the head is untrained"]}
+        (tmp_path / "model.notes.json").write_text(json.dumps(note))
+        assert messages_of_export(tmp_path / "model.onnx") == told
