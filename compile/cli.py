@@ -128,15 +128,12 @@ def _compile(
     from compile.explain import explained
     from compile.outcome import print_compiled
     from compile.pipeline import compiled_from_job
-    from compile.stages import Stages
+    from compile.stages import open_stages
     from edge.commands.progress import progress_bar
     from edge.loading import load_bundle
-    from edge.store_lock import held
 
     finished = None
-    # A second compilation here would exchange files that this one has digested and not yet read.
-    with held(job.work / "stages", "compilation's files"), progress_bar(as_json) as progress:
-        stages = Stages(job.work, progress)
+    with progress_bar(as_json) as progress, open_stages(job.work, progress) as stages:
         try:
             compiled = compiled_from_job(job, signer, stages)
         finally:

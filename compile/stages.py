@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from calibration.artifact import Artifact
 from edge.files import sha256_from_file, write_atomic
+from edge.store_lock import held
 
 FOLDERS = ("edge", "calibration", "compile")
 
@@ -54,6 +56,21 @@ class Stages:
         self.artifacts[name] = artifact
         self.progress(name, 1.0)
         return artifact
+
+
+@contextmanager
+def open_stages(folder: Path, progress: Callable[[str, float], None]) -> Iterator[Stages]:
+    """The stages of a folder, for one process: a second one would exchange files that this one has not read yet.
+
+    Args:
+        folder: made where it is missing.
+        progress: told the stage and what of it is done, 0..1.
+
+    Raises:
+        MachineError: another process compiles there, or the folder cannot be written.
+    """
+    with held(folder / "stages", "compilation's files"):
+        yield Stages(folder, progress)
 
 
 def _remembered(path: Path, note: Path, key: Mapping[str, str]) -> Artifact | None:

@@ -30,7 +30,7 @@ from typing import IO, TYPE_CHECKING
 from edge.errors import ImageError, MachineError, UsageError
 from edge.store_lock import sync_folder
 from firmware_bridge.dicom.settled_log import SettledLog
-from firmware_bridge.dicom.spool_file import SpoolHead, SpoolWriter, head_from_file, is_unfinished, mark
+from firmware_bridge.dicom.spool_file import SpoolHead, SpoolWriter, age_of_file, head_from_file, is_unfinished, mark
 from firmware_bridge.dicom.spool_slots import END, Slots
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BAD = ".damaged"
-CLOCK_SET_S = 1577836800.0  # 2020-01-01: a clock that tells less stands at its beginning, for want of a battery
 FLOOR_BYTES = 64 << 20  # what the exam store wants free as well
 MAX_BYTES = 4 << 30  # 2,000 colour stills of 1024x768 while the plane check is away
 
@@ -188,17 +187,10 @@ class Spool:
             self._held.discard(name)
 
     def expired(self, age_s: float) -> tuple[SpoolEntry, ...]:
-        """Held objects whose files are older, by the wall clock, which no decision about an exam hangs on.
-
-        A file that was written before the box knew the time is as old as this look.
-        """
+        """Held objects whose files are older, by the wall clock, which no decision about an exam hangs on."""
         with self._changed:
             held = [self._entries[name] for name in self._held]
-        now_s = time.time()
-        for entry in held:
-            if entry.path.stat().st_mtime < CLOCK_SET_S <= now_s:
-                os.utime(entry.path)
-        return tuple(entry for entry in held if now_s - entry.path.stat().st_mtime > age_s)
+        return tuple(entry for entry in held if age_of_file(entry.path, time.time()) > age_s)
 
     def counts(self) -> Counter[str]:
         """How many wait, are held or damaged, and what became of the others, by word."""

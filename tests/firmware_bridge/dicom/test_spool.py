@@ -11,8 +11,8 @@ import pytest
 
 from edge.errors import ImageError, MachineError, UsageError
 from firmware_bridge.dicom.settled_log import EXPIRED
-from firmware_bridge.dicom.spool import CLOCK_SET_S, SameNameError, Spool, SpoolEntry
-from firmware_bridge.dicom.spool_file import SCHEMA, SpoolHead, frames_from_file, head_from_file
+from firmware_bridge.dicom.spool import SameNameError, Spool, SpoolEntry
+from firmware_bridge.dicom.spool_file import CLOCK_SET_S, SCHEMA, SpoolHead, frames_from_file, head_from_file
 
 NAME = "dicom-" + "0" * 39
 
