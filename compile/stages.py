@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,7 +58,7 @@ class Stages:
         return artifact
 
 
-@contextmanager
+@contextlib.contextmanager
 def open_stages(folder: Path, progress: Callable[[str, float], None]) -> Iterator[Stages]:
     """The stages of a folder, for one process: a second one would exchange files that this one has not read yet.
 
@@ -69,6 +69,8 @@ def open_stages(folder: Path, progress: Callable[[str, float], None]) -> Iterato
     Raises:
         MachineError: another process compiles there, or the folder cannot be written.
     """
+    with contextlib.suppress(OSError):  # with everybody's usual rights; what hinders it is told below
+        folder.mkdir(parents=True, exist_ok=True)
     with held(folder / "stages", "compilation's files"):
         yield Stages(folder, progress)
 
