@@ -91,9 +91,14 @@ def share_within(value: float | None, ends: Sequence[float] | None) -> str:
     return f"{share(value)} {interval(ends)}".rstrip()
 
 
-def interval(ends: Sequence[float] | None) -> str:
-    """Both ends in brackets; nothing where all draws agree, as they do for 4 right of 4: that is no certainty."""
-    low, high = (share(end) for end in ends or (0.0, 0.0))
+def interval(ends: Sequence[float] | None, form: str = "") -> str:
+    """Both ends in brackets; nothing where all draws agree, as they do for 4 right of 4: that is no certainty.
+
+    Args:
+        ends: low and high; None for none.
+        form: of a figure, as `format` takes it; empty for a share.
+    """
+    low, high = (format(end, form) if form else share(end) for end in ends or (0.0, 0.0))
     return f"[{low}, {high}]" if low != high else ""
 
 

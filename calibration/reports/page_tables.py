@@ -11,7 +11,7 @@ from calibration.reject import RejectAt, Separation
 from calibration.reports.absent import Absent
 from calibration.reports.evidence import Evidence
 from calibration.reports.groups import FEW, GroupRow
-from calibration.reports.markup import NOTHING, Row, paragraph, share, share_within, table
+from calibration.reports.markup import NOTHING, Row, interval, paragraph, share, share_within, table
 from calibration.reports.others import OtherImages
 from calibration.score_intervals import CLASS_FIGURES, MEAN_NAMES
 
@@ -147,7 +147,7 @@ def table_of_comparisons(comparisons: Sequence[Comparison]) -> str:
         Row(
             (
                 c.name,
-                f"{c.f1_drop:+.2f} [{c.f1_drop_interval[0]:+.2f}, {c.f1_drop_interval[1]:+.2f}]",
+                f"{c.f1_drop:+.2f} {interval(c.f1_drop_interval, '+.2f')}".rstrip(),
                 share_within(c.agreement, c.agreement_interval),
                 str(c.mcnemar.only_first),
                 str(c.mcnemar.only_second),

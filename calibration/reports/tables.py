@@ -102,14 +102,17 @@ def spread_over_labels(evaluation: Evaluation, count: int) -> list[int]:
 
 def comparison_lines(comparisons: Sequence[Comparison]) -> list[str]:
     """Each further bundle against the first."""
-    return [
-        f"{c.name} against {c.reference}: macro-F1 drop {c.f1_drop:+.2f} points "
-        f"[{c.f1_drop_interval[0]:+.2f}, {c.f1_drop_interval[1]:+.2f}], agreement {c.agreement:.1%} "
-        f"[{c.agreement_interval[0]:.1%}, {c.agreement_interval[1]:.1%}] (95 %, by patient); "
+    return [_comparison_line(comparison) for comparison in comparisons]
+
+
+def _comparison_line(c: Comparison) -> str:
+    drop = f"{c.f1_drop:+.2f} points {interval(c.f1_drop_interval, '+.2f')}".rstrip()
+    agreement = f"{c.agreement:.1%} {interval(c.agreement_interval, '.1%')}".rstrip()
+    return (
+        f"{c.name} against {c.reference}: macro-F1 drop {drop}, agreement {agreement} (95 %, by patient); "
         f"right alone {c.mcnemar.only_second} against {c.mcnemar.only_first}, "
         f"McNemar p {p_value(c.mcnemar.p)}, {c.mcnemar.method}"
-        for c in comparisons
-    ]
+    )
 
 
 def timing_table(timings: Sequence[Timing]) -> Table:

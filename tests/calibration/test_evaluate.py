@@ -14,6 +14,7 @@ import pytest
 from calibration.comparison import comparison_from_evaluations
 from calibration.dataset import Dataset
 from calibration.evaluate import Evaluation, evaluation_from_session
+from calibration.reports.tables import comparison_lines
 from edge.cli import code_from_arguments
 from edge.decision import NOT_MEASURED
 from edge.errors import ImageError, LabelsError
@@ -159,6 +160,10 @@ def test_a_bundle_against_itself_loses_nothing(planes: Any) -> None:
     comparison = comparison_from_evaluations(evaluation, evaluation)
     assert (comparison.f1_drop, comparison.f1_drop_interval) == (0.0, (0.0, 0.0))
     assert (comparison.agreement, comparison.agreement_interval) == (1.0, (1.0, 1.0))
+    (line,) = comparison_lines([comparison])
+    assert "macro-F1 drop +0.00 points, agreement 100.0% (95 %" in line and "[" not in line
+    wider = replace(comparison, f1_drop_interval=(-1.0, 2.5), agreement_interval=(0.9, 1.0))
+    assert "points [-1.00, +2.50], agreement 100.0% [90.0%, 100.0%] (95 %" in comparison_lines([wider])[0]
 
 
 def test_a_comparison_gives_drop_and_agreement_of_the_second(planes: Any) -> None:
