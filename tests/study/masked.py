@@ -98,9 +98,8 @@ def pretrained(
         width = model.eval()(torch.zeros(1, 1, recipe.size_px, recipe.size_px))[1].shape[-1]
     torch.manual_seed(recipe.seed)  # of the head
     painter = Painter(model, width).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
-    state = RunState(
-        painter, nn.Identity(), optimizer_from_recipe(painter, recipe)
-    )  # no average: the rate ends at zero
+    no_average = nn.Identity()  # the rate ends at zero
+    state = RunState(painter, no_average, optimizer_from_recipe(painter, recipe))
     made_from = {"recipe": recipe.digest, "images": images.digest}
     first = state.restore(folder, made_from).epoch
     with kept_memory(), cpu_forms(painter, device):
