@@ -155,8 +155,12 @@ def left_from_exam(exam: Exam) -> int:
     Args:
         exam: the state.
     """
-    required = {plane.id for plane in exam.protocol.planes if plane.required}
-    return sum(record.plane in required and exam.state(record) not in DONE for record in exam.records)
+    planes = {plane.id: plane for plane in exam.protocol.planes}
+    return sum(_is_left(planes[record.plane], exam.state(record)) for record in exam.records)
+
+
+def _is_left(plane: Plane, state: PlaneState) -> bool:
+    return plane.required and state not in DONE
 
 
 def live_from_watch(watch: Watch, now_s: float) -> LiveResult | None:
@@ -188,12 +192,11 @@ def _steadied(live: LiveResult, run: Run | None) -> LiveResult:
 
 def _row(exam: Exam, record: PlaneRecord, plane: Plane, is_candidate: bool) -> Row:
     state, capture = exam.state(record), record.capture
-    is_left = plane.required and state not in DONE
     if state is PlaneState.MISSING and is_candidate:
         state = PlaneState.CANDIDATE
     return Row(
         plane.region, plane.region.capitalize(), REGIONS_ZH.get(plane.region, plane.region),
-        plane.id, plane.en, plane.zh, plane.required, record.fetus, state, is_left,
+        plane.id, plane.en, plane.zh, plane.required, record.fetus, state, _is_left(plane, state),
         capture.confidence if capture else None, bool(capture and capture.low_quality),
         capture.frame if capture else None, capture.source if capture else "",
         record.reason, record.offer.frame if record.offer else None,

@@ -260,8 +260,7 @@ def test_an_object_written_with_an_empty_clock_battery_is_held_as_long_as_any_ot
     """Bug: the clock was set right, and acknowledged pictures of 1970 were forgotten at once."""
     with Spool(tmp_path / "s") as spool:
         put(spool, 1)
-        entry = claimed(spool)
-        spool.hold(entry)
+        spool.hold(entry := claimed(spool))
         os.utime(entry.path, (0, 0))
         assert spool.expired(3600.0) == ()
         assert entry.path.stat().st_mtime > CLOCK_SET_S
