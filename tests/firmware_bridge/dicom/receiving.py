@@ -128,6 +128,13 @@ class Receiving:
             time.sleep(0.05)
         return self.settled()
 
+    def wait_empty(self) -> None:
+        """Until no file holds an object: the log names a settled one a moment before its file goes."""
+        deadline = time.monotonic() + WAIT_S
+        while waiting := self.waiting():
+            assert time.monotonic() < deadline, waiting
+            time.sleep(0.05)
+
     def end(self, number: int = signal.SIGTERM) -> Any:
         """Its counts; None where it was killed."""
         self.process.send_signal(number)

@@ -75,7 +75,7 @@ def test_stills_go_into_the_exam_of_their_patient_and_leave_the_spool(
     with receiving(tmp_path / "spool", tmp_path / "api.sock") as bridge:
         assert bridge.push(files_of_objects(tmp_path / "sent", objects)).returncode == 0
         assert bridge.wait_settled(STILLS) == ["kept"] * STILLS
-        assert bridge.waiting() == []
+        bridge.wait_empty()
         assert bridge.push(files_of_objects(tmp_path / "sent", objects)).returncode == 0  # again: known
         assert bridge.end()["spool"]["kept"] == STILLS
     view = service.view()["exam"]
@@ -190,7 +190,7 @@ def test_after_kills_of_both_every_acknowledged_image_is_stored_once(
     with serving(keyring.home, *arguments) as service, receiving(tmp_path / "spool", tmp_path / "api.sock") as bridge:
         assert bridge.push(files).returncode == 0  # a scanner sends again what it has no answer for
         words = bridge.wait_settled(STILLS)
-        assert bridge.waiting() == []
+        bridge.wait_empty()
         assert service.end()[0] == 0
     assert words == ["kept"] * STILLS
     found = [frame for _, frame in captured_frames(keyring.home)]
