@@ -79,7 +79,7 @@ def test_the_sheet_names_the_images_the_use_and_the_watermark(
     (tmp_path / "ATTRIBUTION.md").write_text("# Images: a data set, CC BY 4.0\n")
     png_from_attention(evaluation, maps)
     assert "Research software" in headings[0]
-    assert "SYNTHETIC phantoms" in headings[0]
+    assert "SYNTHETIC phantoms, 合成" in headings[0]
     assert "a data set, CC BY 4.0" in headings[0]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import warnings
 
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
 from calibration.evaluate import Coverage
-from calibration.reports import charts
+from calibration.reports import canvas, charts
 from calibration.reports.charts import png_from_calibration, png_from_coverage, png_from_embedding, png_from_roc
 from calibration.reports.curves import Bin, Calibration, CoverageCurve, RocCurve
 from calibration.reports.embedding import Embedding
@@ -48,6 +49,20 @@ def figures_drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
 
     monkeypatch.setattr(charts, "png_from_figure", keep)
     return drawn
+
+
+@pytest.mark.parametrize("files", [(), canvas.CHINESE_FILES])
+def test_chinese_names_are_drawn_with_and_without_a_font_of_the_system(
+    files: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(canvas, "CHINESE_FILES", files)
+    canvas._families.cache_clear()
+    drawn = figures_drawn(monkeypatch)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns of a letter that becomes a box
+        png_from_roc([RocCurve("腹部", (0.0, 1.0), (0.5, 1.0))], {})
+    assert len(drawn) == 1
+    canvas._families.cache_clear()
 
 
 @pytest.mark.parametrize("planes", [1, 6, 11, 12, 21, 30])
