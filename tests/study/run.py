@@ -121,9 +121,10 @@ def edge(words: list[str]) -> None:
 
 
 def module(name: str, words: list[str]) -> None:
-    """One program of ours; what it says stands above if it fails."""
+    """One program of ours; where it fails, what it says is the last word."""
     environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
-    subprocess.run([sys.executable, "-m", name, *words], check=True, env=environment)
+    if code := subprocess.run([sys.executable, "-m", name, *words], check=False, env=environment).returncode:
+        sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
@@ -18,6 +19,7 @@ from calibration.dataset import Dataset, number_of_people
 from calibration.evaluate import Evaluation, evaluation_from_session
 from calibration.samples_set import gate_dataset
 from edge.commands.terminal import user_keyring
+from edge.errors import EdgeError
 from edge.files import write_atomic
 from edge.protocol import load_protocol
 from edge.session import open_session
@@ -261,4 +263,7 @@ def line_of(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except EdgeError as error:  # e.g. bundles that another machine's key signed
+        sys.exit(f"{error.cause}\n{error.cure}")
