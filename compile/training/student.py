@@ -58,7 +58,7 @@ def student_from_dataset(
         kept: folder of the views, where the recipe has some; None for one in `folder`.
 
     Returns:
-        The weights; made from the data, the recipe, the teachers and the unlabelled images.
+        The weights; made from the data, the recipe, the start, the teachers and the unlabelled images.
 
     Raises:
         LabelsError: a label has no training image, or no held-out image has a label of the recipe.
@@ -96,6 +96,7 @@ def student_from_dataset(
         save_student(model, replace(_spec(model, recipe, dataset), synthetic=synthetic), output)
     workers.wait()
     made_from = {"dataset": dataset.where(split="train").digest, "recipe": recipe.digest}
+    made_from |= {"initial": recipe.initial} if initial else {}
     made_from |= {f"teacher {number}": teacher.name for number, teacher in enumerate(teachers, 1)}
     made_from |= {f"unlabelled {number}": more.digest for number, more in enumerate(unlabelled, 1)}
     return artifact_from_file(output, made_from)

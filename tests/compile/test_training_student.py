@@ -16,6 +16,7 @@ from compile.training.recipe_file import checked_recipe, phases_from_text, recip
 from compile.training.schedule import rate_at
 from compile.training.student import reported_dataset, student_from_dataset
 from edge.errors import LabelsError, UsageError
+from edge.files import sha256_from_file
 from edge.preprocess import Preprocess
 from tests.compile.training_cases import HELD_OUT_ROWS, RECIPE, ROWS, dataset_of, short, silent
 from tests.conftest import Command
@@ -60,6 +61,8 @@ def test_whoever_learned_from_a_phantom_is_synthetic_and_so_is_whoever_goes_on_f
         *data, short(), tmp_path / "b", tmp_path / "b.safetensors", silent, initial=str(first.path)
     )
     assert is_synthetic(first.path) and is_synthetic(further.path)
+    assert "initial" not in first.made_from
+    assert further.made_from["initial"] == f"{short().model} {sha256_from_file(first.path)}"
 
 
 def test_a_bundle_measured_on_phantoms_is_watermarked(tmp_path: Path, edge: Command) -> None:
