@@ -18,6 +18,7 @@ from edge.postprocess import probabilities_from_logits
 KEPT = 0.95  # share of right answers that the threshold keeps; a sonographer loses one good frame in twenty
 MIN_IMAGES = 30  # fewer right answers than this give a 5 % quantile that rests on one image
 TEMPERATURES = np.geomspace(0.25, 4.0, 161)  # 1.7 % steps; networks of this kind lie within 0.5 and 3
+NO_SHARPER = TEMPERATURES[TEMPERATURES.size // 2 :]  # 1 and above: where no answer is wrong, likelihood has no minimum
 
 
 def decision_from_logits(
@@ -47,7 +48,9 @@ def decision_from_logits(
     if not rows:
         return NOT_MEASURED
     numbers = np.array([list(labels).index(truth[index]) for index in rows])
-    temperature = round(float(min(TEMPERATURES, key=lambda t: _loss(logits[rows], numbers, float(t)))), 4)
+    is_any_wrong = bool((logits[rows].argmax(1) != numbers).any())
+    grid = TEMPERATURES if is_any_wrong else NO_SHARPER
+    temperature = round(float(min(grid, key=lambda t: _loss(logits[rows], numbers, float(t)))), 4)
     probabilities = probabilities_from_logits(logits[rows], temperature)
     answers, chances = probabilities.argmax(1), probabilities.max(1)
     right = chances[answers == numbers]

@@ -31,6 +31,14 @@ def test_temperature_undoes_over_and_underconfidence(sharpness: float) -> None:
     assert decision_from_logits(logits, truth, LABELS, REJECT).temperature == pytest.approx(sharpness, rel=0.1)
 
 
+def test_images_without_a_wrong_answer_make_no_answer_more_certain() -> None:
+    logits, _ = drawn(100)
+    truth = [LABELS[answer] for answer in logits.argmax(1)]
+    assert decision_from_logits(logits, truth, LABELS, REJECT).temperature == 1.0
+    truth[0] = next(label for label in LABELS[:3] if label != truth[0])
+    assert decision_from_logits(10 * logits, truth, LABELS, REJECT).temperature > 1.0
+
+
 def test_threshold_keeps_the_share_of_right_answers_that_it_says() -> None:
     logits, truth = drawn(500)
     decision = decision_from_logits(logits, truth, LABELS, REJECT)
