@@ -21,11 +21,17 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from numpy.typing import NDArray
 from PIL import Image
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as edge/__init__.py does: some tests load ONNX Runtime before it
 signal.signal(signal.SIGINT, signal.default_int_handler)  # "make test &" of a shell ignores it, children too
+
+# A machine that does something else besides takes its time: one example has no limit, nor has drawing them.
+hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("patient")
 
 PLANES = ("abdomen", "femur", "thorax")  # of the small classifier; the demo protocol knows them
 SPLITS = {"val": 14, "test": 8}  # images a plane: 42 right answers measure a threshold, which takes 30

@@ -39,20 +39,21 @@ def measured(small: bool) -> dict[str, Any]:
         return figures_from_kills(Path(folder) / "exams.db", 10 if small else 100, seed=0)
 
 
-def figures_from_kills(path: Path, kills: int, seed: int) -> dict[str, Any]:
+def figures_from_kills(path: Path, kills: int, seed: int, least: int = 0) -> dict[str, Any]:
     """Kill a writing child so many times and look for what it acknowledged.
 
     Args:
         path: of the store; made if it is not there.
         kills: how many.
         seed: of the moments, the loads and the images.
+        least: lines that each tells before its time begins, as in `lines_until_killed`.
     """
     rng = random.Random(seed)
     kept: dict[tuple[str, int], str] = {}
     deleted: set[str] = set()
     lost, unacknowledged, before_open, told = 0, 0, 0, 0
     for number in range(kills):
-        lines = lines_until_killed(path, rng.uniform(0, LONGEST_S), rng.randrange(1 << 30))
+        lines = lines_until_killed(path, rng.uniform(0, LONGEST_S), rng.randrange(1 << 30), least)
         before_open += not lines
         told += sum("sequence" in line for line in lines)
         remember(lines, kept, deleted)
@@ -77,21 +78,23 @@ def figures_from_kills(path: Path, kills: int, seed: int) -> dict[str, Any]:
     }
 
 
-def lines_until_killed(path: Path, life_s: float, seed: int) -> list[dict[str, Any]]:
+def lines_until_killed(path: Path, life_s: float, seed: int, least: int = 0) -> list[dict[str, Any]]:
     """One child: what it acknowledged before it was killed.
 
     Args:
         path: of the store.
         life_s: from the moment in which it reaches for the store.
         seed: of its load.
+        least: lines that it tells before its life begins to count: a slow machine may do nothing in it.
     """
     command = [sys.executable, "-m", "tests.bench.store", str(path), str(seed)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         child.stdout.readline()  # imports are done
+        data = b"".join(child.stdout.readline() for _ in range(least))
         timer = threading.Timer(life_s, child.send_signal, (signal.SIGKILL,))
         timer.start()
-        data = child.stdout.read()
+        data += child.stdout.read()
         timer.join()
     whole = data[: data.rfind(b"\n") + 1]  # the last line may be cut
     return [json.loads(line) for line in whole.splitlines()]

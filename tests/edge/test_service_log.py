@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import os
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -98,9 +99,10 @@ def test_systemd_hears_every_word(tmp_path: Path) -> None:
 
 def test_systemd_is_reached_at_an_abstract_address() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind("\0vmamba-edge-test-notify")
+        name = f"vmamba-edge-test-{os.getpid()}"  # abstract names are the whole machine's
+        manager.bind(f"\0{name}")
         manager.settimeout(2)
-        assert notifier_from_environment({"NOTIFY_SOCKET": "@vmamba-edge-test-notify"}).send("READY=1")
+        assert notifier_from_environment({"NOTIFY_SOCKET": f"@{name}"}).send("READY=1")
         assert manager.recv(100) == b"READY=1"
 
 

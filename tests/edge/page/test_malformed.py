@@ -84,14 +84,15 @@ async def answers(live: Live, transport: str, messages: list[bytes]) -> Counter[
 
 @pytest.mark.parametrize("transport", ["tcp", "unix"])
 def test_a_server_outlives_whatever_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
-    for module, name in ((connection, "IDLE_S"), (api, "ORDER_PATIENCE_S"), (api, "FRAME_PATIENCE_S")):
-        monkeypatch.setattr(module, name, 0.05)
     box = bedside_in("empty")
     box.show(refusal=UsageError("Not now.", "Never mind."))
     draw = random.Random(11)
     with serving(box, ServerSettings(port=0, socket=tmp_path / "api.sock")) as live:
         host = f"127.0.0.1:{live.page.port}" if transport == "tcp" else "localhost"
         messages = [raw_message(draw, host.encode(), live.page.token.encode()) for _ in range(MESSAGES)]
-        lines = asyncio.run(answers(live, transport, messages))
+        with monkeypatch.context() as impatient:
+            for module, name in ((connection, "IDLE_S"), (api, "ORDER_PATIENCE_S"), (api, "FRAME_PATIENCE_S")):
+                impatient.setattr(module, name, 0.05)
+            lines = asyncio.run(answers(live, transport, messages))
         assert {b"200", b"400", b"403", b"404", b"409"} <= set(lines)
         assert live.get("/healthz")[0] == live.get("/healthz", live.unix())[0] == 200

@@ -10,7 +10,6 @@ import ssl
 import stat
 import time
 import urllib.parse
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ import pytest
 from edge.errors import InputError, MachineError, UsageError
 from edge.page import api, connection
 from edge.page.doors import ServerSettings, open_doors
-from tests.edge.page.conftest import Live, serving
+from tests.edge.page.conftest import WAIT_S, Live, serving
 from tests.edge.page.scripted_bedside import ScriptedBedside
 from tests.edge.page.test_frames import HEADS
 
@@ -183,7 +182,7 @@ def test_of_too_many_connections_the_idle_ones_go(live: Live, monkeypatch: pytes
     monkeypatch.setattr(connection, "MAX_CONNECTIONS", 5)
     with contextlib.ExitStack() as stack:
         here = ("127.0.0.1", live.page.port or 0)
-        idle = [stack.enter_context(socket.create_connection(here, timeout=5)) for _ in range(9)]
+        idle = [stack.enter_context(socket.create_connection(here, timeout=WAIT_S)) for _ in range(9)]
         assert live.get("/healthz")[0] == 200
         with contextlib.suppress(ConnectionResetError):
             assert idle[0].recv(1) == b""
@@ -194,17 +193,15 @@ def test_a_head_that_does_not_come_ends_the_connection(
     live: Live, monkeypatch: pytest.MonkeyPatch, begin: bytes
 ) -> None:
     monkeypatch.setattr(connection, "IDLE_S", 0.2)
-    with socket.create_connection(("127.0.0.1", live.page.port or 0), timeout=5) as slow:
+    with socket.create_connection(("127.0.0.1", live.page.port or 0), timeout=WAIT_S) as slow:
         slow.sendall(begin)
         with contextlib.suppress(ConnectionResetError):
             assert slow.recv(1) == b""
 
 
-def test_a_body_that_does_not_come_ends_the_request(
-    live: Live, monkeypatch: pytest.MonkeyPatch, waits: Callable[..., None]
-) -> None:
-    monkeypatch.setattr(api, "FRAME_PATIENCE_S", 0.2)
-    with contextlib.closing(live.unix()) as asked:
+def test_a_body_that_does_not_come_ends_the_request(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as impatient, contextlib.closing(live.unix()) as asked:
+        impatient.setattr(api, "FRAME_PATIENCE_S", 0.2)
         asked.request("POST", "/api/frames", b"\0" * 23, {**HEADS, "Content-Length": "24"})
         assert asked.getresponse().status == 408
     with contextlib.closing(live.unix()) as asked:
