@@ -1,8 +1,7 @@
-"""A cart is switched on and a probe is put on: how long, and in how much memory, until the first answer."""
+"""A probe is put on: how much memory the first answer takes. How long it takes, tests/bench/startup.py measures."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -15,15 +14,12 @@ from PIL import Image
 
 SIDE = 2000  # 2000 x 2000 = 4 M parameters, as the smallest student
 ONE_ANSWER = """
-import time; started = time.perf_counter()
-import json, re, sys
+import re, sys
 from edge import open_session
 from edge.sources.images import load_image
 with open_session(sys.argv[1]) as session:
     session.classify(load_image(sys.argv[2]))
-seconds = time.perf_counter() - started
-peak_kib = int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])  # ru_maxrss is inherited by exec
-print(json.dumps([seconds, peak_kib / 1024]))
+print(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])  # ru_maxrss is inherited by exec
 """
 
 
@@ -54,7 +50,7 @@ def four_million() -> bytes:
     return bytes(model.SerializeToString())
 
 
-def test_the_first_answer_takes_less_than_a_second_and_250_mib(bundles: Any, manifest: Any, tmp_path: Path) -> None:
+def test_the_first_answer_takes_less_than_250_mib(bundles: Any, manifest: Any, tmp_path: Path) -> None:
     from edge.loading import load_bundle
 
     preprocess = replace(manifest.preprocess, size_px=96)
@@ -65,7 +61,4 @@ def test_the_first_answer_takes_less_than_a_second_and_250_mib(bundles: Any, man
     Image.fromarray(np.tile(np.arange(160, dtype=np.uint8), (120, 1))).save(image)
     environment = {**os.environ, "VMAMBA_EDGE_HOME": str(bundles.keyring.home)}
     command = [sys.executable, "-c", ONE_ANSWER, str(bundle), str(image)]
-    runs = [json.loads(subprocess.check_output(command, env=environment)) for _ in range(3)]
-    seconds, mib = (min(values) for values in zip(*runs, strict=True))  # the best of three: other jobs may run
-    assert seconds < 1.0
-    assert mib < 250
+    assert int(subprocess.check_output(command, env=environment)) / 1024 < 250
