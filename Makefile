@@ -40,7 +40,9 @@ evidence: $(VENV)/test.stamp
 	$(VENV)/bin/python -m tests.bench.robustness --evidence $(EVIDENCE) --output $(EVIDENCE)/../robustness.md
 
 # The training study (tests/study/study.toml): days on two cores. Goes on where it stopped; several may run side by side.
+# DATA is the labels.csv of `edge data prepare`, SONONET the published SonoNet16 weights as the card of edge_n makes them.
 study: $(VENV)/test.stamp
+	$(if $(and $(DATA),$(SONONET)),,$(error Give the images and the weights: make study DATA=LABELS.csv SONONET=WEIGHTS))
 	$(VENV)/bin/python -m tests.study.run --data $(DATA) --sononet $(SONONET) --work $(STUDY)
 	$(VENV)/bin/python -m tests.study.table --work $(STUDY)
 	$(VENV)/bin/python -m tests.study.tried --work $(STUDY) --data $(DATA)

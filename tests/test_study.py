@@ -58,8 +58,9 @@ def test_the_page_says_what_the_test_images_chose() -> None:
     assert "| teachers | `a-kd` | `a` | 0, 1 | +2.0 | [-1.0, +5.0] |" in text
     assert "Nothing was chosen by these images but the comparators" in text and "on these very images" in text
     assert "| < 0.001 |" in text and "| 1.25 |" in text
-    assert "distilled from `a`, `b`;" in text and "`taught-0` + teachers |" in text and "`taught-1` + `c` |" in text
-    assert "4 images of six\nplanes of 3 patients" in text  # two images name none and are one each
+    assert "distilled from\n`a`, `b`;" in text and "`taught-0` + teachers |" in text and "`taught-1` + `c` |" in text
+    assert "Cervix, other: 1 images" in text and "the last size in a row's schedule" in text
+    assert "4 images of six planes of 3 patients" in text  # two images name none and are one each
 
 
 def test_folds_by_patient_are_pooled_and_scanners_stand_alone() -> None:

@@ -77,3 +77,19 @@ def test_the_best_comparator_is_somebody_elses_of_at_most_30_million_parameters(
     assert pairs[0]["points"] == pytest.approx(f1(1) - f1(3), abs=0.01)
     assert pairs[0]["mcnemar_p"] == pytest.approx(0.5)  # two images that one alone answers right
     assert shipped_pairs({"edge_n-ships-0": answered(1)}, IMAGES) == []
+
+
+def test_what_ships_stands_against_its_best_teacher_and_students_against_comparators_of_their_schedule() -> None:
+    taught = ["sononet16-pretrained", "efficientnet_lite0-imagenet", "vmamba_t", "efficientnet_lite2"]  # one is absent
+    rows = {"edge_n-ships-0": {**answered(1), "teachers": taught}, "vmamba_t-0": answered(0, 40_000_000)}
+    rows |= {"sononet16-pretrained-0": answered(4), "efficientnet_lite0-imagenet-0": answered(2)}
+    rows |= {"edge_n-0": answered(4), "edge_n-kd-0": answered(3), "resnet18-0": answered(5)}
+    found = [(pair["ours"], pair["other"]) for pair in shipped_pairs(rows, IMAGES)]
+    assert found == [
+        ("edge_n-ships-0", "resnet18-0"),
+        ("edge_n-ships-0", "efficientnet_lite0-imagenet-0"),
+        ("edge_n-ships-0", "edge_n-0"),
+        ("edge_n-ships-0", "edge_n-kd-0"),
+        ("edge_n-0", "resnet18-0"),
+        ("edge_n-kd-0", "resnet18-0"),
+    ]

@@ -106,16 +106,17 @@ def reported_dataset(held_out: Dataset, recipe: Recipe) -> Dataset:
     """Held-out images that a run may show its progress on: labels of the recipe, no split "test" if there is another.
 
     Raises:
-        LabelsError: none has a label of the recipe.
+        LabelsError: none has a plane of the recipe; images of the reject label alone would say nothing of the planes.
     """
     shown = held_out.where(labels={*recipe.labels, *recipe.rejects})
     seen = tuple(sample for sample in shown.samples if sample.split != "test")
-    if not shown.samples:
+    if not shown.where(labels=set(recipe.labels)).samples:
         raise LabelsError(
-            f"{held_out.root} has no image of a label that is trained.",
-            "Give --held-out images with the same labels, or leave it out for the shipped ones.",
+            f"{held_out.root} has no image of a plane that is trained.",
+            "Give --held-out a table with such images, for instance the one that is trained on: its rows outside the "
+            "split train.",
         )
-    return replace(shown, samples=seen) if seen else shown
+    return replace(shown, samples=seen) if any(sample.label in recipe.labels for sample in seen) else shown
 
 
 def _spec(model: torch.nn.Module, recipe: Recipe, dataset: Dataset) -> ModelSpec:

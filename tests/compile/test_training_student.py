@@ -79,7 +79,7 @@ def test_a_bundle_measured_on_phantoms_is_watermarked(tmp_path: Path, edge: Comm
 def test_held_out_images_without_a_trained_label_are_refused(data: tuple[Dataset, Dataset], tmp_path: Path) -> None:
     dataset, held_out = data
     strangers = replace(held_out, samples=tuple(replace(sample, label="spine") for sample in held_out.samples))
-    with pytest.raises(LabelsError, match="no image of a label that is trained"):
+    with pytest.raises(LabelsError, match="no image of a plane that is trained"):
         student_from_dataset(dataset, strangers, RECIPE, tmp_path, tmp_path / "student.safetensors", silent)
 
 
@@ -88,6 +88,13 @@ def test_progress_is_not_reported_on_test_images_where_there_are_others(data: tu
     assert len(reported_dataset(held_out, RECIPE).samples) == 3
     mixed = replace(held_out, samples=(replace(held_out.samples[0], split="val"), *held_out.samples[1:]))
     assert [sample.split for sample in reported_dataset(mixed, RECIPE).samples] == ["val"]
+
+
+def test_progress_is_not_reported_on_images_of_the_reject_label_alone(data: tuple[Dataset, Dataset]) -> None:
+    _, held_out = data
+    others = replace(held_out, samples=tuple(replace(s, label="cervix", split="val") for s in held_out.samples))
+    with pytest.raises(LabelsError, match="no image of a plane that is trained"):
+        reported_dataset(others, RECIPE)
 
 
 def unexpected(stage: str, _share: float) -> None:

@@ -47,19 +47,34 @@ def answered_from_evaluation(evaluation: Evaluation) -> Answered:
 
 
 def shipped_pairs(rows: Rows, images: Answered) -> list[dict[str, Any]]:
-    """What ships against the best comparators, the plain student, the distilled one and the twin; seed 0 of each."""
+    """What ships against the best comparators, its best teacher, the plain student, the distilled one and the twin.
+
+    A plain and a distilled student stand against the comparators of their kind, too: those have one schedule. Seed 0.
+    """
+    plain, taught = best_comparator(rows, ""), best_comparator(rows, KD)
     made = []
     for model in OURS:
-        ours = f"{model}-ships-0"
-        others = [best_comparator(rows, ""), best_comparator(rows, KD)]
-        others += [f"{model}-0", f"{model}{KD}-0", f"{model}{TWIN}-0"]
-        for other in [name for name in others if {name, ours} <= rows.keys()]:
-            points, interval = difference([rows[ours]], [rows[other]], images)
-            right = [planes_of(rows[name], images) == images.truth[images.truth >= 0] for name in (ours, other)]
-            pair = {"ours": ours, "other": other, "points": round(points, 2)}
-            pair |= {"interval": [round(end, 2) for end in interval], "mcnemar_p": mcnemar_from_answers(*right).p}
-            made.append(pair)
+        ships = f"{model}-ships-0"
+        others = [plain, taught, best_teacher(rows, ships), f"{model}-0", f"{model}{KD}-0", f"{model}{TWIN}-0"]
+        pairs = [(ships, other) for other in others]
+        pairs += [(f"{model}-0", plain), (f"{model}{KD}-0", taught or plain)]
+        made += [pair_of(ours, other, rows, images) for ours, other in pairs if {ours, other} <= rows.keys()]
     return made
+
+
+def pair_of(ours: str, other: str, rows: Rows, images: Answered) -> dict[str, Any]:
+    """Two rows on the same images."""
+    points, interval = difference([rows[ours]], [rows[other]], images)
+    right = [planes_of(rows[name], images) == images.truth[images.truth >= 0] for name in (ours, other)]
+    pair = {"ours": ours, "other": other, "points": round(points, 2)}
+    return {**pair, "interval": [round(end, 2) for end in interval], "mcnemar_p": mcnemar_from_answers(*right).p}
+
+
+def best_teacher(rows: Rows, taught: str) -> str:
+    """Name of the teacher with the highest macro-F1 of a row, of at most 30 M parameters; empty if none."""
+    names = [f"{teacher}-0" for teacher in rows.get(taught, {}).get("teachers", ())]
+    small = [name for name in names if name in rows and rows[name]["parameters"] <= LARGEST]
+    return max(small, key=lambda name: float(rows[name]["int8"]["macro_f1"]), default="")
 
 
 def best_comparator(rows: Rows, kind: str) -> str:

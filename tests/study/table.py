@@ -34,11 +34,13 @@ PICTURE = "pictures/study.png"
 HEAD = """# The training study
 
 Written by `python -m tests.study.table` from `docs/evidence/study.json`; the trainings are `tests/study/study.toml`,
-started by `make study`. One row a model and a way of training it. Images: the shipped test split, {n} images of six
-planes of {patients} patients, a part of FETAL_PLANES_DB's official test split. **Not comparable with published figures
-of the full set.** Nothing was chosen by these images but the comparators in the pairs below. Intervals: 95 %, bootstrap
-by patient, seed 0; of several trainings only the first has one. Time: INT8, one thread, as a ratio to the
-shipped `edge_n`, timed in the same run. "+ teachers" is distilled from {teachers};
+started by `make study DATA=LABELS.csv SONONET=WEIGHTS`. One row a model and a way of training it. Images: the shipped
+test split, {n} images of six planes of {patients} patients, a part of FETAL_PLANES_DB's official test split. **Not
+comparable with published figures of the full set.** Nothing was chosen by these images but the comparators in the pairs
+below. Intervals: 95 %, bootstrap by patient, seed 0; of several trainings only the first has one. MACs and time are
+those of the last size in a row's schedule, so compare rows of one size; time: INT8, one thread, as a ratio to the
+shipped `edge_n` (224 px), timed in the same run. Cervix, other: {rejects} images. "+ teachers" is distilled from
+{teachers};
 `-masked` painted hidden parts of all training images first, without labels; everything else but the teachers starts
 from fresh weights. {done} of {planned} trainings are done.
 
@@ -46,8 +48,10 @@ from fresh weights. {done} of {planned} trainings are done.
 
 """
 PAIRS = (
-    "\nWhat ships against others, paired on the same images; positive: ours is better. Comparators: those of at most\n"
-    "30 M parameters, plain and distilled, that have the highest macro-F1 on these very images.\n\n"
+    "\nOurs against others, paired on the same images; positive: ours is better. Comparators: those of at most\n"
+    "30 M parameters, plain and distilled, that have the highest macro-F1 on these very images; the teacher\n"
+    "with the highest, too. What ships was trained longer than comparators, and with teachers; rows without `ships`\n"
+    "have one schedule on both sides.\n\n"
     "| ours | other | macro-F1 points | interval | McNemar p |\n|---|---|---|---|---|\n"
 )
 GAINS = (
@@ -187,6 +191,7 @@ def page(document: Mapping[str, Any], images: Answered) -> str:
     several = {teacher for row in rows for teacher in row["teachers"] if len(row["teachers"]) > 1}
     told = ", ".join(f"`{teacher}`" for teacher in sorted(several))
     counts = {"n": len(images.patients), "patients": number_of_people(images.patients)}
+    counts |= {"rejects": int((images.truth < 0).sum())}
     counts |= {"done": len(rows) + len(crossvals), "planned": sum(1 for _ in trainings())}
     text = HEAD.format(teachers=told or "teachers", picture=PICTURE, **counts)
     text += f"|{COLUMNS}|\n{'|---' * (COLUMNS.count('|') + 1)}|\n"
