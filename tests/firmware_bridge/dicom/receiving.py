@@ -135,6 +135,18 @@ class Receiving:
             assert time.monotonic() < deadline, waiting
             time.sleep(0.05)
 
+    def logged(self, event: str) -> list[Any]:
+        """Lines of its log."""
+        whole, _, _ = self.log.read_text().rpartition("\n")
+        return [line for line in map(json.loads, whole.splitlines()) if line["event"] == event]
+
+    def wait_logged(self, event: str) -> None:
+        """Until its log has such a line."""
+        deadline = time.monotonic() + WAIT_S
+        while not self.logged(event):
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+
     def end(self, number: int = signal.SIGTERM) -> Any:
         """Its counts; None where it was killed."""
         self.process.send_signal(number)

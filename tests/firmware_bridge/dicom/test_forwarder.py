@@ -170,7 +170,7 @@ def test_an_image_for_an_ended_exam_stays_in_the_spool(service: Serving, tmp_pat
         assert service.order("end", exam=service.view()["exam"]["checklist"]["exam"])[0] == 200
         assert bridge.push(files[1:]).returncode == 0
         service.wait_view(lambda view: view["exam"]["late_stills"])
-        time.sleep(0.5)
+        bridge.wait_logged("settled_late")  # it holds the picture
         assert len(bridge.waiting()) == 1
         assert bridge.end()["spool"]["held"] == 1
 

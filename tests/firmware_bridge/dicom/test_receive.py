@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -153,22 +154,25 @@ def kill_after(bridge: Receiving, count: int) -> None:
 
 
 def test_after_a_kill_every_acknowledged_object_is_there(tmp_path: Path) -> None:
-    objects = [planted(number) for number in range(STILLS)]
-    files = files_of_objects(tmp_path / "sent", objects)
+    objects, files, acknowledged, code = list[Any](), list[Path](), 0, 0
     with receiving(tmp_path / "spool", tmp_path / "none.sock") as bridge:
         killer = threading.Thread(target=kill_after, args=(bridge, STILLS // 3))
         killer.start()
-        told = bridge.push(files, "-d")
+        while code == 0:  # the scanner goes on until the kill strikes
+            more = [planted(number) for number in range(len(objects), len(objects) + STILLS)]
+            sent = files_of_objects(tmp_path / f"sent{len(objects)}", more)
+            told = bridge.push(sent, "-d")
+            acknowledged += (told.stdout + told.stderr).count("DIMSE Status                  : 0x0000")
+            code, objects, files = told.returncode, objects + more, files + sent
         killer.join()
         bridge.process.wait()
-    acknowledged = (told.stdout + told.stderr).count("DIMSE Status                  : 0x0000")
-    assert STILLS // 3 - 1 <= acknowledged < STILLS
+    assert STILLS // 3 - 1 <= acknowledged < len(objects)
     with receiving(tmp_path / "spool", tmp_path / "none.sock") as bridge:
         there = len(bridge.heads(objects))
         assert acknowledged <= there <= acknowledged + 1  # one may have been on the disk and not yet answered
         assert len(bridge.heads(objects[:acknowledged])) == acknowledged
         assert bridge.push(files).returncode == 0
-        assert len(bridge.heads(objects)) == STILLS
+        assert len(bridge.heads(objects)) == len(objects)
         counts = bridge.end()
     assert counts["received"]["known"] == there
     assert counts["spool"]["damaged"] == 0

@@ -39,6 +39,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 PATIENCE_S = 60.0
+GIVEN_UP_S = 1.5  # for a response: a receiver that sleeps longer
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +133,8 @@ def test_after_a_fault_everything_is_there_once(
 ) -> None:
     outbox.put(parcels, ["pacs"])
     port = free_port()
-    with archive(tmp_path / "pacs", *fault.split(), port=port), running(outbox, to_port(port)) as told:
+    impatient = to_port(port, response_s=GIVEN_UP_S)
+    with archive(tmp_path / "pacs", *fault.split(), port=port), running(outbox, impatient) as told:
         until(lambda: any(one.trouble for one in told))
         assert outbox.counts("pacs").dead == 0
     with archive(tmp_path / "pacs", port=port) as pacs, running(outbox, to_port(port)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from pathlib import Path
@@ -21,7 +20,7 @@ from tests.edge.conftest import Maker
 from tests.edge.serving import bands_bundle, serving
 from tests.firmware_bridge.dicom.archives import archive, free_port
 from tests.firmware_bridge.dicom.finished import CHINESE, errors_of, peer_text
-from tests.firmware_bridge.dicom.receiving import Receiving, files_of_objects, receiving
+from tests.firmware_bridge.dicom.receiving import files_of_objects, receiving
 from tests.firmware_bridge.dicom.test_forwarder import tissue
 
 pytestmark = pytest.mark.peer
@@ -35,12 +34,6 @@ def stills() -> list[Any]:
     for one in made:
         one.SpecificCharacterSet, one.AccessionNumber, one.StudyDate = "GB18030", "ACC-1", "20261121"
     return made
-
-
-def logged(bridge: Receiving, event: str) -> list[Any]:
-    """Lines of the bridge's log."""
-    lines = [json.loads(line) for line in bridge.log.read_text().splitlines()]
-    return [line for line in lines if line["event"] == event]
 
 
 def wait(what: Any) -> None:
@@ -62,11 +55,12 @@ def test_an_ended_exam_reaches_its_study_in_the_archive_once_though_the_archive_
             assert bridge.push(files_of_objects(tmp_path / "sent", sent)).returncode == 0
             bridge.wait_settled(STILLS)
             assert service.order("end", exam=service.view()["exam"]["checklist"]["exam"])[0] == 200
-            wait(lambda: logged(bridge, "exams_gathered") and logged(bridge, "objects_unreachable"))
+            wait(lambda: bridge.logged("exams_gathered") and bridge.logged("objects_unreachable"))
             bridge.process.kill()
             first_log = bridge.log.read_bytes()
         with archive(tmp_path / "pacs", port=port) as pacs, receiving(tmp_path / "spool", socket, *options) as bridge:
             wait(lambda: len(pacs.receptions) == STILLS + 2)
+            wait(lambda: any(round["missing"] == 0 for round in bridge.logged("objects_sent")))  # each is noted
             time.sleep(1.0)  # whatever would be sent again
             ended = bridge.end()
         assert service.end()[0] == 0

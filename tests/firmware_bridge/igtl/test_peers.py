@@ -66,18 +66,21 @@ def test_pyigtl_at_60_frames_a_second_is_classified_with_counted_drops(service: 
     balance = balance_of(service)
     with bridging("igtl", "--listen", 0, "--socket", service.ready["socket"]) as bridge:
         client = patient(pyigtl.OpenIGTLinkClient("127.0.0.1", bridge.ready["port"]))
-        stream(pyigtl, client, RATE_HZ * SECONDS)
-        view = service.view()
-        assert view["source"]["signal"] == "running"
-        assert set(captured(view)) == {"abdomen"}
-        told = json.loads(client.wait_for_message("PlaneCheck", WAIT_S).string)
-        assert (told["ai_on"], told["answer"], told["en"]) == (True, "abdomen", "Upper abdomen, transverse")
+        sent, deadline, wanted = 0, time.monotonic() + WAIT_S, (True, "abdomen", "Upper abdomen, transverse")
+        while True:  # again: on a loaded machine what is to be seen may be over when it is looked at
+            stream(pyigtl, client, RATE_HZ * SECONDS)
+            sent, view = sent + RATE_HZ * SECONDS, service.view()
+            told = json.loads(client.wait_for_message("PlaneCheck", WAIT_S).string)
+            shown = (told["ai_on"], told["answer"], told["en"])
+            if view["source"]["signal"] == "running" and set(captured(view)) == {"abdomen"} and shown == wanted:
+                break
+            assert time.monotonic() < deadline, (view, told)
         time.sleep(1.0)  # what is under way when pyigtl hangs up is lost
         client.stop()
         service.wait_view(lambda view: view["engine"]["cause"] == "No OpenIGTLink peer is connected.")
         bridge.process.terminate()
         counts = bridge.wait(lambda line: line["event"] == "ended")
-    balance.check(counts, RATE_HZ * SECONDS)
+    balance.check(counts, sent)
 
 
 def test_the_bridge_connects_to_a_pyigtl_server(service: Serving, pyigtl: Any) -> None:

@@ -71,7 +71,7 @@ def test_a_stalled_writer_is_given_up_and_its_frames_before_are_kept(ends: tuple
     next(frames)
     with pytest.raises(DeviceError, match="has given nothing"):
         next(frames)
-    assert SILENCE_S <= time.monotonic() - start_s < SILENCE_S + 1
+    assert SILENCE_S <= time.monotonic() - start_s < SILENCE_S + WAIT_S
 
 
 def test_a_writer_that_goes_away_in_the_middle_is_told(ends: tuple[int, int]) -> None:
@@ -86,7 +86,7 @@ def test_a_bridge_that_ends_does_not_wait_for_the_pipe(ends: tuple[int, int]) ->
     stop.set()
     with pytest.raises(DeviceError, match="bridge ends"):
         Pipe(ends[0], 60.0, stop).fill(bytearray(1))
-    assert time.monotonic() - start_s < 1
+    assert time.monotonic() - start_s < WAIT_S
 
 
 @pytest.mark.parametrize(
