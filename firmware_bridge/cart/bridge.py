@@ -118,7 +118,10 @@ class CartBridge:
                 reason=refusal_text(outcome.refusal, outcome.peer) if outcome.state is State.REFUSED else "",
             )
         elif isinstance(outcome, Answered) and isinstance(outcome.event, Buzz):
-            self._tell("bell", signal=Signal(outcome.event.signal).name.lower(), status=_status(outcome.status))
+            signal = Signal(outcome.event.signal)
+            self._tell("bell", signal=signal.name.lower(), status=_status(outcome.status))
+            if outcome.status == Status.RATE_LIMITED and signal is not Signal.CAPTURED:
+                self._bell = max(signal, self._bell or signal)  # once more, when the cart rings again
         elif isinstance(outcome, Delivered) and isinstance(outcome.body, Input):
             self._press(outcome.body)
 
@@ -164,6 +167,8 @@ class CartBridge:
         if self._line.link.state is not State.UP:
             self._bell = None  # a sound that comes after a reconnect would be about another picture
             return
+        if self._bell is Signal.ATTENTION and not (self._view and self._view.exam and self._view.exam.is_changed):
+            self._bell = None  # somebody has seen whose exam it is
         is_free = now_s - self._rung_s >= BELL_S
         if signal is not None and (is_free or signal is not Signal.CAPTURED):
             self._bell = max(signal, self._bell or signal)

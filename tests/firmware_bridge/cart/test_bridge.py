@@ -12,6 +12,7 @@ import pytest
 
 from edge.errors import MachineError, PeerError
 from edge.service.orders import Acknowledge, Freeze, Pause
+from firmware_bridge.cart import sim
 from firmware_bridge.cart.hello import sim_hello
 from tests.edge.page.scripted_bedside import ScriptedBedside
 from tests.firmware_bridge.bridging import bridging, started
@@ -159,6 +160,17 @@ def test_a_sound_that_matters_comes_behind_that_of_a_capture(bridge: Any, box: S
     cart.until(lambda cart: len(cart.heard("bell")) == 1)
     box.put_up(box.open("P-0002"), changed=True)  # the cart would not ring so soon
     cart.until(lambda cart: [bell["signal"] for bell in cart.heard("bell")] == ["captured", "attention"], 5.0)
+
+
+def test_a_sound_that_matters_comes_again_where_the_cart_was_not_ready_for_it(
+    bridge: Any, box: ScriptedBedside, cart: Cart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sim, "BELL_S", 3.0)  # as after ten sounds in a minute
+    box.scan(FEMUR)
+    cart.until(lambda cart: len(cart.heard("bell")) == 1)
+    box.put_up(box.open("P-0002"), changed=True)
+    cart.until(lambda cart: [bell["signal"] for bell in cart.heard("bell")] == ["captured", "attention"])
+    bridge.wait(lambda line: (line["event"], line.get("status")) == ("bell", "rate_limited"))
 
 
 def test_an_unplugged_cart_is_back_within_two_seconds_with_everything_it_showed(
