@@ -10,16 +10,17 @@ from calibration.evaluate import Evaluation
 from compile.model.zoo import model_names
 from tests.calibration.evaluations import evaluation_from_shown, sure
 from tests.conftest import Command
+from tests.study.page import page
 from tests.study.paired import Answered
 from tests.study.rows import trainings
-from tests.study.table import figures_of, kept_records, page
+from tests.study.table import figures_of, kept_records
 
 WORK, DATA, SONONET = Path("w"), Path("labels.csv"), Path("sononet.safetensors")
 
 
 def answered(evaluation: Evaluation) -> Answered:
     """Its images, which no disk holds."""
-    return Answered("a" * 64, len(evaluation.labels), evaluation.truth, evaluation.plane_patients)
+    return Answered("a" * 64, evaluation.labels, evaluation.truth, evaluation.plane_patients)
 
 
 def test_every_row_trains_a_model_of_the_zoo_once_per_seed() -> None:
@@ -48,7 +49,8 @@ def test_the_page_says_what_the_test_images_chose() -> None:
     )
     figures = figures_of(evaluation)
     facts = {"row": "edge_n-ships", "seed": 0, "epochs": "1@32", "teachers": [], "int8": figures, "fp32": figures}
-    row = {**facts, "parameters": 1, "macs": 1, "time": 1.25}
+    answers = [int(answer) for answer in evaluation.answers]
+    row = {**facts, "parameters": 1, "macs": 1, "time": 1.25, "answers": answers}
     pair = {"ours": "a", "other": "b", "points": 1.0, "interval": [0.5, 1.5], "mcnemar_p": 0.0001}
     gain = {"change": "teachers", "row": "a-kd", "other": "a", "seeds": [0, 1], "points": 2.0, "interval": [-1.0, 5.0]}
     document: dict[str, Any] = {"rows": [row], "pairs": [pair], "gains": [gain], "crossval": []}
@@ -60,6 +62,7 @@ def test_the_page_says_what_the_test_images_chose() -> None:
     assert "| < 0.001 |" in text and "| 1.25 |" in text
     assert "distilled from\n`a`, `b`;" in text and "`taught-0` + teachers |" in text and "`taught-1` + `c` |" in text
     assert "Cervix, other: 1 images" in text and "the last size in a row's schedule" in text
+    assert "**Not comparable with any row above**" in text
     assert "4 images of six planes of 3 patients" in text  # two images name none and are one each
 
 

@@ -9,10 +9,20 @@ import pytest
 from sklearn.metrics import f1_score
 
 from edge.errors import LabelsError
-from tests.study.paired import PRETRAINING, SCAN, TEACHERS, Answered, best_comparator, difference, gains, shipped_pairs
+from tests.study.paired import (
+    PRETRAINING,
+    SCAN,
+    TEACHERS,
+    Answered,
+    best_comparator,
+    difference,
+    f1_with_one_brain,
+    gains,
+    shipped_pairs,
+)
 
 TRUTH = [0, 1] * 10
-IMAGES = Answered("a" * 64, 2, np.array([*TRUTH, -1]), [f"P{number // 2}" for number in range(20)])
+IMAGES = Answered("a" * 64, ("femur", "thorax"), np.array([*TRUTH, -1]), [f"P{number // 2}" for number in range(20)])
 
 
 def answered(wrong: int, parameters: int = 4_000_000) -> dict[str, Any]:
@@ -93,3 +103,10 @@ def test_what_ships_stands_against_its_best_teacher_and_students_against_compara
         ("edge_n-0", "resnet18-0"),
         ("edge_n-kd-0", "resnet18-0"),
     ]
+
+
+def test_with_the_brain_as_one_only_other_mistakes_count() -> None:
+    labels = ("femur", "brain_transthalamic", "brain_transventricular")
+    images = Answered("a" * 64, labels, np.array([0, 0, 1, 1, 2, 2, -1]), ["p"] * 6)
+    told = f1_with_one_brain({"name": "made-0", "answers": [0, 1, 2, 1, 1, 2, 0]}, images)
+    assert told == pytest.approx(f1_score([0, 0, 1, 1, 1, 1], [0, 1, 1, 1, 1, 1], average="macro"))

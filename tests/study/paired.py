@@ -16,6 +16,7 @@ from edge.errors import LabelsError
 
 LARGEST = 30e6  # parameters of a comparator that a student is measured against
 OURS = ("edge_n", "edge_s")
+BRAIN = "brain_"  # begin of the labels of one body region that sets of fewer classes take together
 KD, TWIN, PAINTED = "-kd", "_noscan", "-masked"  # in a row's id: distilled, without a scan, painted hidden cells first
 TEACHERS, SCAN, PRETRAINING = "teachers", "scan", "pretraining"
 
@@ -29,21 +30,20 @@ class Answered:
 
     Attributes:
         digest: of the images.
-        planes: how many a model knows.
+        labels: planes that a model knows.
         truth: (M,) plane number; -1 for an image that is no plane.
         patients: of the plane images, one name each; empty where unknown.
     """
 
     digest: str
-    planes: int
+    labels: tuple[str, ...]
     truth: NDArray[np.int64]
     patients: list[str]
 
 
 def answered_from_evaluation(evaluation: Evaluation) -> Answered:
     """What an evaluation says of its images."""
-    dataset, planes = evaluation.dataset, len(evaluation.labels)
-    return Answered(dataset.digest, planes, evaluation.truth, evaluation.plane_patients)
+    return Answered(evaluation.dataset.digest, evaluation.labels, evaluation.truth, evaluation.plane_patients)
 
 
 def shipped_pairs(rows: Rows, images: Answered) -> list[dict[str, Any]]:
@@ -127,17 +127,26 @@ def difference(ours: Sequence[Row], others: Sequence[Row], images: Answered) -> 
     Raises:
         LabelsError: one of them answered another number of images.
     """
-    truth = images.truth[images.truth >= 0]
+    truth, planes = images.truth[images.truth >= 0], len(images.labels)
     sides = [[planes_of(row, images) for row in side] for side in (ours, others)]
 
     def points(weights: NDArray[np.float64] | None) -> float:
         means = [
-            np.mean([f1_from_confusion(confusion_from_answers(truth, a, images.planes, weights)).mean() for a in side])
+            np.mean([f1_from_confusion(confusion_from_answers(truth, a, planes, weights)).mean() for a in side])
             for side in sides
         ]
         return float(100 * (means[0] - means[1]))
 
     return points(None), interval_by_patient(points, images.patients)
+
+
+def f1_with_one_brain(row: Row, images: Answered) -> float:
+    """Macro-F1 of a row where the planes of the brain count as one."""
+    regions = [BRAIN if label.startswith(BRAIN) else label for label in images.labels]
+    names = list(dict.fromkeys(regions))
+    numbers = np.array([names.index(region) for region in regions])
+    truth, answers = numbers[images.truth[images.truth >= 0]], numbers[planes_of(row, images)]
+    return float(f1_from_confusion(confusion_from_answers(truth, answers, len(names), None)).mean())
 
 
 def planes_of(row: Row, images: Answered) -> NDArray[np.int64]:
