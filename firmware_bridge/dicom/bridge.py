@@ -85,8 +85,10 @@ def run_bridge(settings: BridgeSettings, outside: Outside) -> Mapping[str, Mappi
             outgoing = stack.enter_context(open_outgoing(settings.outgoing, log, stop.set))
         tell, learn = _telling(log, "object", WELL_RECEIVED), _learning(outgoing)
         reception = Reception(spool, tell, learn)
-        stack.enter_context(Forwarder(spool, settings.service, _telling(log, "settled", SETTLED)))
-        with open_receiver(settings.receiver, reception, tls) as door:
+        with (
+            Forwarder(spool, settings.service, _telling(log, "settled", SETTLED)),
+            open_receiver(settings.receiver, reception, tls) as door,
+        ):
             outside.on_ready(int(door.server_address[1]))
             outside.notifier.send("READY=1")
             while not stop.wait(ALIVE_S):
