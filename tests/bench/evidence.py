@@ -48,6 +48,7 @@ PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "dicom_send": dicom_send.measured,
     "igtl_stream": igtl_stream.measured,
     "masking": masking.measured,
+    "masking_edge_s": masking.measured_larger,
     "parity": parity.measured,
     "phantom": phantom.measured,
     "plane_check_captures": plane_check_captures.measured,

@@ -14,7 +14,7 @@ from calibration.samples_set import gate_dataset
 from edge.keyring import Keyring, home_from_environment
 from edge.session import open_session
 
-BUNDLE = Path("build/fetal-planes.edge")
+BUNDLE, LARGER = Path("build/fetal-planes.edge"), Path("build/edge_s.edge")
 SMALL_STEP = 12  # every so many images for the small scale: 32 of the 375
 SEED = 0
 
@@ -22,6 +22,11 @@ SEED = 0
 def measured(small: bool) -> dict[str, Any]:
     """Fall of the right plane's logit and probability by what was hidden, with paired differences to random."""
     return measured_on(BUNDLE, small)
+
+
+def measured_larger(small: bool) -> dict[str, Any]:
+    """The same of `edge_s`."""
+    return measured_on(LARGER, small)
 
 
 def measured_on(bundle: Path, small: bool) -> dict[str, Any]:
