@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -75,9 +76,12 @@ def _sent(exams: int, deaths: int, folder: Path) -> dict[str, Any]:
 def _meet_trouble(path: Path, port: int) -> None:
     with sender(path, port) as sending:
         assert sending.stdout is not None
+        patience = threading.Timer(PATIENCE_S, sending.kill)
+        patience.start()
         while (line := sending.stdout.readline()) == "sent\n":
             continue
-        assert line, "the sender ended by itself"
+        patience.cancel()
+        assert line, "the sender met no trouble"
 
 
 def _found(running: Archive, path: Path) -> dict[str, int]:

@@ -22,6 +22,7 @@ from tests.firmware_bridge.dicom.programs import tool
 
 READY_S = 30.0
 RESPONSE_S = 30.0  # of the tests: a receiver that is starved is not given up, and gets nothing twice
+GIVEN_UP_S = 1.5  # for a response, where the test is about a receiver that sleeps longer
 
 
 def free_port() -> int:

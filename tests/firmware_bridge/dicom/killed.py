@@ -20,7 +20,7 @@ from pathlib import Path
 from firmware_bridge.dicom import outbox_run
 from firmware_bridge.dicom.outbox import Outbox
 from firmware_bridge.dicom.outbox_schema import Counts
-from tests.firmware_bridge.dicom.archives import to_port
+from tests.firmware_bridge.dicom.archives import GIVEN_UP_S, to_port
 from tests.firmware_bridge.dicom.finished import made_up, outbox_at
 
 OBJECTS, EVENTS = 3, 5
@@ -90,7 +90,11 @@ def _send(path: Path, port: int, notes: int) -> None:
             die_at(outbox, notes, NOTE)
         stop = threading.Event()
         outbox_run.run_outbox(
-            outbox, [to_port(port)], stop, time.monotonic, lambda told: print(told.trouble or "sent", flush=True)
+            outbox,
+            [to_port(port, response_s=GIVEN_UP_S)],
+            stop,
+            time.monotonic,
+            lambda told: print(told.trouble or "sent", flush=True),
         )
 
 

@@ -28,7 +28,16 @@ from firmware_bridge.dicom.outbox_run import Courier, Told, run_outbox
 from firmware_bridge.dicom.outbox_schema import Counts, Parcel
 from firmware_bridge.dicom.send import Destination, check_destination
 from firmware_bridge.dicom.sr import COMPREHENSIVE_SR
-from tests.firmware_bridge.dicom.archives import Archive, answering, archive, free_port, orthanc, rest, to_port
+from tests.firmware_bridge.dicom.archives import (
+    GIVEN_UP_S,
+    Archive,
+    answering,
+    archive,
+    free_port,
+    orthanc,
+    rest,
+    to_port,
+)
 from tests.firmware_bridge.dicom.certificates import authority_files, tls_files
 from tests.firmware_bridge.dicom.finished import errors_of, finished, named, outbox_at, peer_text
 from tests.firmware_bridge.dicom.killed import sender
@@ -39,7 +48,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 PATIENCE_S = 60.0
-GIVEN_UP_S = 1.5  # for a response: a receiver that sleeps longer
 
 
 @pytest.fixture(scope="module")
