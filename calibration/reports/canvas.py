@@ -47,9 +47,7 @@ def png_from_figure(figure: Figure, dpi: int = DPI) -> bytes:
     """The figure as PNG, without the program's name and version."""
     stream = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "Glyph .* missing"
-        )  # no font has it: a box, and the page has the name as text
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box; the page has the name as text
         figure.savefig(stream, format="png", dpi=dpi, metadata={"Software": None})
     return stream.getvalue()
 
