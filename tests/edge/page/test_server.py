@@ -158,7 +158,7 @@ def test_over_tls_the_pin_opens_the_page(box: ScriptedBedside, certificate: tupl
             plain.getresponse()
 
 
-def test_it_ends_with_pages_open(box: ScriptedBedside, tmp_path: Path) -> None:
+def test_it_ends_within_two_seconds_with_pages_open(box: ScriptedBedside, tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         with serving(box, ServerSettings(port=0, socket=tmp_path / "s")) as running:
             for asked in (running.tcp(), running.tcp(), running.unix()):
@@ -168,7 +168,7 @@ def test_it_ends_with_pages_open(box: ScriptedBedside, tmp_path: Path) -> None:
             for _ in range(3):
                 stack.enter_context(socket.create_connection(("127.0.0.1", running.page.port or 0)))
             started_s = time.monotonic()
-        assert time.monotonic() - started_s < WAIT_S / 2
+        assert time.monotonic() - started_s < 2
 
 
 def test_idle_connections_hold_nobody_up(live: Live) -> None:

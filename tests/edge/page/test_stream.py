@@ -47,7 +47,7 @@ def test_a_stream_is_neither_silent_nor_too_talkative(live: Live) -> None:
         numbers = [next(views)["number"]]
         started_s = time.monotonic()
         numbers.append(next(views)["number"])
-        assert time.monotonic() - started_s < WAIT_S / 2, "nothing changed, and still it comes"
+        assert time.monotonic() - started_s < 3, "nothing changed, and still it comes"
         started_s = time.monotonic()
         while time.monotonic() - started_s < 1.0:
             live.box.tick()
