@@ -213,12 +213,11 @@ def _windowed(pixels: NDArray[Any], header: Dataset, depth_bits: int) -> NDArray
 
         return bytes_from_deep(apply_voi(pixels, header), int(header.VOILUTSequence[0].LUTDescriptor[2]))
     centre, width = _first(header.get("WindowCenter")), _first(header.get("WindowWidth"))
+    slope = float(header.get("RescaleSlope", 1))
     if centre is None or width is None or width <= 0:
-        if pixels.dtype == np.uint8 and depth_bits == 8:
-            return np.asarray(pixels, np.uint8)  # it is what a screen shows
-        lowest = 1 << (depth_bits - 1) if header.get("PixelRepresentation") == 1 else 0
-        return bytes_from_deep((pixels.astype(np.int32) + lowest).astype(np.uint16), depth_bits)
-    values = pixels * float(header.get("RescaleSlope", 1)) + float(header.get("RescaleIntercept", 0))
+        stored = _stored_range(pixels, header, depth_bits)
+        return 255 - stored if slope < 0 else stored
+    values = pixels * slope + float(header.get("RescaleIntercept", 0))
     function = header.get("VOILUTFunction", "LINEAR")
     if function == "SIGMOID":
         shares = 1 / (1 + np.exp(-4 * (values - centre) / width))
@@ -227,6 +226,13 @@ def _windowed(pixels: NDArray[Any], header: Dataset, depth_bits: int) -> NDArray
     else:
         shares = (values - (centre - 0.5)) / max(width - 1, 1e-9) + 0.5
     return np.round(np.clip(shares, 0, 1) * 255).astype(np.uint8)
+
+
+def _stored_range(pixels: NDArray[Any], header: Dataset, depth_bits: int) -> NDArray[np.uint8]:
+    if pixels.dtype == np.uint8 and depth_bits == 8:
+        return np.asarray(pixels, np.uint8)  # it is what a screen shows
+    lowest = 1 << (depth_bits - 1) if header.get("PixelRepresentation") == 1 else 0
+    return bytes_from_deep((pixels.astype(np.int32) + lowest).astype(np.uint16), depth_bits)
 
 
 def _decode_errors() -> tuple[type[Exception], ...]:

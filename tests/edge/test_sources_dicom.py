@@ -109,6 +109,13 @@ def test_signed_pixels_start_at_the_lowest_value(tmp_path: Path) -> None:
     assert np.abs(only(dicom(tmp_path / "a.dcm", deep)).astype(int) - GRAY).max() <= 1
 
 
+@pytest.mark.parametrize("stored", [GRAY, GRAY.astype(np.uint16) * 257])
+def test_negative_rescale_slope_turns_the_values_round(tmp_path: Path, stored: np.ndarray) -> None:
+    assert np.array_equal(
+        only(dicom(tmp_path / "a.dcm", stored, RescaleSlope="-1", RescaleIntercept="255")), 255 - GRAY
+    )
+
+
 @pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
 def test_window_sets_the_shown_range(tmp_path: Path, function: str) -> None:
     pixels = only(dicom(tmp_path / "a.dcm", GRAY, WindowCenter="100", WindowWidth="50", VOILUTFunction=function))

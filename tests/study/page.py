@@ -16,10 +16,11 @@ HEAD = """# The training study
 Written by `python -m tests.study.table` from `docs/evidence/study.json`; the trainings are `tests/study/study.toml`,
 started by `make study DATA=LABELS.csv SONONET=WEIGHTS`. One row a model and a way of training it. Images: the shipped
 test split, {n} images of six planes of {patients} patients, a part of FETAL_PLANES_DB's official test split. **Not
-comparable with published figures of the full set.** Nothing was chosen by these images but the comparators in the pairs
-below. Intervals: 95 %, bootstrap by patient, seed 0; of several trainings only the first has one. MACs and time are
-those of the last size in a row's schedule, so compare rows of one size; time: INT8, one thread, as a ratio to the
-shipped `edge_n` (224 px), timed in the same run. Cervix, other: {rejects} images. "+ teachers" is distilled from
+comparable with published figures of the full set.** Nothing was chosen by these images but the comparators and teacher
+in the pairs below, and the comparator that is distilled (`efficientnet_b0-kd`). Intervals: 95 %, bootstrap by patient,
+seed 0; of several trainings only the first has one. MACs and time are those of
+the last size in a row's schedule, so compare rows of one size; time: INT8, one thread, as a ratio to the shipped
+`edge_n` (224 px), timed in the same run. Cervix, other: {rejects} images. "+ teachers" is distilled from
 {teachers};
 `-masked` painted hidden parts of all training images first, without labels; everything else but the teachers starts
 from fresh weights. {done} of {planned} trainings are done.
