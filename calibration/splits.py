@@ -1,4 +1,4 @@
-"""Splits that share no patient: samples -> the same samples with a split each."""
+"""Splits that share no patient: samples -> the same samples with a split each; a set without another's images."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from calibration.dataset import Sample
+from calibration.dataset import Dataset, Sample
 from edge.errors import LabelsError, UsageError
 
 
@@ -25,6 +25,23 @@ def check_disjoint(samples: Iterable[Sample]) -> None:
             f"{len(shared)} patients stand in more than one split: {patient} in {places}.",
             "Put all images of a patient into one split.",
         )
+
+
+def without_known(dataset: Dataset, known: Dataset) -> Dataset:
+    """The images whose patient and file are not in another set.
+
+    Below one folder a file is known by its whole path: class folders number their images alike. Elsewhere its name
+    tells: the same image may lie in another folder there.
+    """
+    patients = {(s.dataset, s.patient) for s in known.samples if s.patient}
+    is_same = known.root.resolve() == dataset.root.resolve()
+
+    def name(sample: Sample) -> tuple[str, str]:
+        return sample.dataset, sample.file if is_same else sample.file.rsplit("/", 1)[-1]
+
+    names = {name(sample) for sample in known.samples}
+    kept = (s for s in dataset.samples if (s.dataset, s.patient) not in patients and name(s) not in names)
+    return replace(dataset, samples=tuple(kept))
 
 
 def split_by_patient(samples: Sequence[Sample], fractions: Mapping[str, float], seed: int) -> tuple[Sample, ...]:

@@ -10,6 +10,7 @@ from sklearn.metrics import f1_score
 
 from edge.errors import LabelsError
 from tests.study.paired import (
+    DECAY,
     PRETRAINING,
     SCAN,
     TEACHERS,
@@ -61,6 +62,7 @@ def test_teachers_pretraining_and_scan_are_told_apart_over_the_seeds_that_both_s
         "edge_n-kd-2": 1,
         "edge_n_noscan-0": 6,
         "edge_n-masked-0": 3,
+        "edge_n-undecayed-0": 1,
     }
     found = gains({name: answered(wrong) for name, wrong in counts.items()}, IMAGES)
     told = [(pair["change"], pair["row"], pair["other"], pair["seeds"]) for pair in found]
@@ -68,7 +70,9 @@ def test_teachers_pretraining_and_scan_are_told_apart_over_the_seeds_that_both_s
         (TEACHERS, "edge_n-kd-edge_s", "edge_n", [0]),
         (TEACHERS, "edge_n-kd", "edge_n", [0, 1]),
         (PRETRAINING, "edge_n-masked", "edge_n", [0]),
+        (DECAY, "edge_n-undecayed", "edge_n", [0]),
         (SCAN, "edge_n", "edge_n_noscan", [0]),
+        (SCAN, "edge_n-undecayed", "edge_n_noscan", [0]),
     ]
     assert found[1]["points"] == pytest.approx(f1(2, 2) - f1(4, 3), abs=0.01)
     assert gains({"edge_n-ships-0": answered(0), "edge_n-kd-vmamba-0": answered(0)}, IMAGES) == []

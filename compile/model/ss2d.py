@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from compile.kernels.torch_scan import ROUTES, selective_scan_2d
 
+SCAN_TIMES = ("A_logs", "dt_projs_bias")  # stacked vectors: two axes, and no matrices
 DT_MIN, DT_MAX = 1e-3, 1e-1  # time steps at initialisation; Mamba, section 3.6
 
 

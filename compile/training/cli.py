@@ -236,10 +236,10 @@ def _run(recipe: Recipe, sources: Sources, output: Path, work: Path | None, thre
 
     if output.suffix != ".safetensors":
         raise UsageError(f"The output {output} is not named NAME.safetensors.", "Give -o NAME.safetensors.")
-    _check_output(output, sources)
+    folder = work or output.parent / "work" / f"train-{output.stem}"
+    _check_output(output, folder, sources)
     if threads is not None:
         torch.set_num_threads(threads)
-    folder = work or output.parent / "work" / f"train-{output.stem}"
     teachers = [teacher_from_text(name, (*recipe.labels, NOT_STANDARD)) for name in sources.teachers]
     if recipe.distillation is not None:
         recipe = checked_recipe(replace(recipe, distillation=distillation_with_teachers(recipe.distillation, teachers)))
@@ -264,12 +264,17 @@ def _run(recipe: Recipe, sources: Sources, output: Path, work: Path | None, thre
             _print(artifact, folder, as_json)
 
 
-def _check_output(output: Path, sources: Sources) -> None:
+def _check_output(output: Path, folder: Path, sources: Sources) -> None:
     """Refuse, before hours of training, what could not be written or would overwrite what is learned from."""
+    from compile.training.teachers import SONONET
+    from edge.files import check_folder
+
     if output.is_dir():
         raise UsageError(f"The output {output} is a folder.", "Give the name of a file.")
+    for place in (output.parent, folder):
+        check_folder(place)
     for text in (*sources.teachers, *filter(None, [sources.initial])):
-        if output.exists() and Path(text).exists() and output.samefile(text):
+        if output.exists() and (path := Path(text.removeprefix(f"{SONONET}:"))).exists() and output.samefile(path):
             raise UsageError(f"The output {output} would overwrite weights that are learned from.", "Give another -o.")
 
 

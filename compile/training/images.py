@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from calibration.dataset import Dataset, Sample
+from calibration.dataset import Dataset
+from calibration.splits import without_known
 from compile.training.augment import augmented, text_blocks
 from compile.training.burned_in import without_text
 from compile.training.negatives import negative_squares
@@ -142,7 +143,7 @@ def _sources(
 ) -> tuple[Dataset, list[Dataset]]:
     """Images with a label of the recipe, and those that only teachers see."""
     known = {*recipe.labels, *recipe.rejects}
-    usable = _not_held_out(dataset.where(split="train"), held_out)
+    usable = without_known(dataset.where(split="train"), held_out)
     labelled = usable.where(labels=known)
     missing = set(recipe.labels) - {sample.label for sample in labelled.samples}
     if missing:
@@ -152,7 +153,7 @@ def _sources(
         )
     others = [usable.where(labels=set(usable.labels) - known)] if recipe.distillation else []
     tested = replace(dataset, samples=tuple(s for s in dataset.samples if s.split not in ("train", "")))
-    return labelled, others + [_not_held_out(_not_held_out(trainable(m), held_out), tested) for m in unlabelled]
+    return labelled, others + [without_known(without_known(trainable(m), held_out), tested) for m in unlabelled]
 
 
 def trainable(dataset: Dataset) -> Dataset:
@@ -160,20 +161,8 @@ def trainable(dataset: Dataset) -> Dataset:
     return dataset.where(split="train") if any(sample.split for sample in dataset.samples) else dataset
 
 
-def _not_held_out(dataset: Dataset, held_out: Dataset) -> Dataset:
-    patients = {(sample.dataset, sample.patient) for sample in held_out.samples if sample.patient}
-    is_same = held_out.root == dataset.root  # elsewhere the same image may lie in another folder
-
-    def name(sample: Sample) -> tuple[str, str]:
-        return sample.dataset, sample.file if is_same else sample.file.rsplit("/", 1)[-1]
-
-    names = {name(sample) for sample in held_out.samples}
-    kept = (s for s in dataset.samples if (s.dataset, s.patient) not in patients and name(s) not in names)
-    return replace(dataset, samples=tuple(kept))
-
-
 def generator_from_numbers(*numbers: int) -> torch.Generator:
-    """A source of randomness, the same for the same numbers and unrelated for others."""
+    """A source of randomness, the same for the same numbers and unrelated for others; zeros at the end do not count."""
     state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0]))
 

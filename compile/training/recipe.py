@@ -69,7 +69,9 @@ class Recipe:
         optimizer: "adamw" or "sgd" (Nesterov).
         lr: peak learning rate, reached after `warmup_epochs`, then a cosine to zero.
         momentum: of SGD.
-        weight_decay: on matrices only.
+        weight_decay: on matrices and kernels.
+        scan_decay: whether it pulls at a scan's time-step biases and state matrix as well, as it did when what ships
+            was trained; Mamba spares them.
         warmup_epochs: linear rise of the learning rate.
         label_smoothing: of the cross-entropy.
         mixup: parameter of the Beta distribution; 0 for none.
@@ -102,6 +104,7 @@ class Recipe:
     lr: float = 1e-3
     momentum: float = 0.9
     weight_decay: float = 0.05
+    scan_decay: bool = True
     warmup_epochs: int = 5
     label_smoothing: float = 0.1
     mixup: float = 0.2

@@ -14,6 +14,7 @@ from compile.training.augment import Augmentation
 from compile.training.images import SOURCE_PX
 from compile.training.recipe import KINDS, NOT_STANDARD, OPTIMIZERS, Distillation, Phase, Recipe
 from edge.errors import UsageError
+from edge.prediction import NOT_COVERED
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -38,7 +39,7 @@ def recipe_from_toml(path: Path, recipe: Recipe) -> Recipe:
         UsageError: not readable, an unknown key, or a value of the wrong kind or range.
     """
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
+        table = tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"The recipe {path} cannot be read: {error}.", "Give a TOML file in UTF-8.") from error
     inner = {name: _table(path, table, name) for name in ("augmentation", "distillation")}
@@ -107,7 +108,7 @@ def checked_recipe(recipe: Recipe) -> Recipe:
 
 
 def _are_planes(labels: Sequence[str]) -> bool:
-    return 0 < len(labels) == len(set(labels)) and NOT_STANDARD not in labels
+    return 0 < len(labels) == len(set(labels)) and not {NOT_STANDARD, NOT_COVERED} & set(labels)
 
 
 def _wrong_ranges(augmentation: Augmentation) -> list[tuple[Any, str]]:
@@ -129,12 +130,19 @@ def _checked(
         if name not in known:
             raise UsageError(f"The recipe {path} names {name!r}, which no file sets.", f"Known: {', '.join(known)}.")
         now = getattr(present, name)
-        made: Any = tuple(value) if isinstance(value, list) else float(value) if _is_whole(value, now) else value
+        made = _made(value, now)
         same_items = not isinstance(now, tuple) or all(isinstance(item, type(now[0])) for item in made)
         if type(made) is not type(now) or not same_items:
             raise UsageError(f"The recipe {path} gives {value!r} for {name}.", f"Give a value like {now!r}.")
         values[name] = made
     return values
+
+
+def _made(value: Any, now: Any) -> Any:
+    """A value of TOML in the kind that stands there now: a list is a tuple, a whole number a float."""
+    if isinstance(value, list):
+        return tuple(_made(item, now[0]) if isinstance(now, tuple) else item for item in value)
+    return float(value) if _is_whole(value, now) else value
 
 
 def _is_whole(value: object, now: object) -> bool:
@@ -148,11 +156,12 @@ def labels_from_file(path: Path) -> tuple[str, ...]:
         UsageError: not readable, empty, or a name twice.
     """
     try:
-        names = tuple(line.strip() for line in path.read_text("utf-8").splitlines() if line.strip())
+        names = tuple(line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip())
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}.", "Give a UTF-8 file, one plane a line.") from error
     if not _are_planes(names):
         raise UsageError(
-            f"{path} is empty, names a plane twice or names {NOT_STANDARD}.", "Give each plane once, one a line."
+            f"{path} is empty, names a plane twice, or names {NOT_STANDARD} or {NOT_COVERED}.",
+            "Give each plane once, one a line.",
         )
     return names

@@ -12,6 +12,7 @@ import torch
 from calibration.artifact import Artifact, artifact_from_file
 from calibration.dataset import Dataset
 from calibration.phantom.marking import is_synthetic
+from calibration.splits import without_known
 from compile.model.checkpoint import save_student
 from compile.model.initial import initial_from_text
 from compile.model.spec import ModelSpec
@@ -93,7 +94,8 @@ def student_from_dataset(
     reported = HeldOut(inputs_from_dataset(shown, preprocess), np.asarray(numbers, np.int64))
     model = trained(model, images, reported, recipe, folder, progress, teachers, workers)
     if workers.writes:
-        save_student(model, replace(_spec(model, recipe, dataset), synthetic=synthetic), output)
+        spec = _spec(model, recipe, without_known(dataset, held_out))
+        save_student(model, replace(spec, synthetic=synthetic), output)
     workers.wait()
     made_from = {"dataset": dataset.where(split="train").digest, "recipe": recipe.digest}
     made_from |= {"initial": recipe.initial} if initial else {}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calibration.dataset import Sample
-from calibration.splits import check_disjoint, split_by_patient
+from calibration.dataset import Dataset, Sample
+from calibration.splits import check_disjoint, split_by_patient, without_known
 from edge.errors import LabelsError, UsageError
 
 SHARES = {"train": 0.7, "val": 0.3}
@@ -30,6 +31,21 @@ def test_patient_in_two_splits_is_refused_with_both_files() -> None:
 
 def test_same_number_in_two_data_sets_is_two_patients() -> None:
     check_disjoint([Sample("a", "x", "train", "1", dataset="d"), Sample("b", "x", "test", "1", dataset="e")])
+
+
+def left(root: str, known: Sample) -> list[str]:
+    own = Dataset(Path("a"), (Sample("femur/1.png", "femur"), Sample("thorax/1.png", "thorax", patient="p")))
+    return [s.file for s in without_known(own, Dataset(Path(root), (known,))).samples]
+
+
+def test_below_one_folder_equal_names_in_other_folders_are_other_images() -> None:
+    assert left("a", Sample("test/femur/1.png", "femur")) == ["femur/1.png", "thorax/1.png"]
+    assert left("./b/../a", Sample("femur/1.png", "femur")) == ["thorax/1.png"]
+
+
+def test_elsewhere_an_image_is_known_by_its_name_and_anywhere_by_its_patient() -> None:
+    assert left("b", Sample("1.png", "femur")) == []
+    assert left("b", Sample("2.png", "femur", patient="p")) == ["femur/1.png"]
 
 
 @settings(max_examples=20, deadline=None)

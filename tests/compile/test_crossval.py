@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,10 @@ from compile.model.checkpoint import save_student, teacher_from_checkpoint
 from compile.model.spec import ModelSpec
 from compile.model.students import student_from_name
 from compile.training.crossval import folds_training as stage
+from compile.training.crossval.sources import check_sources
 from compile.training.images import inputs_from_dataset
+from compile.training.recipe import Recipe
+from edge.errors import CheckpointError
 from tests.compile.crossval_cases import PLANES, mount, table_of
 from tests.conftest import Command, Done, check_told
 
@@ -153,6 +157,19 @@ def test_a_finished_fold_is_not_taken_for_one_of_another_start_or_teacher(
     check_told(run(*taught, "--teacher", teachers[1]), 3, "with another --teacher")
     check_told(run(*taught, "--teacher", teachers[0], "--unlabelled", table), 3, "with another --unlabelled")
     check_told(run(*taught[:-2], "--teacher", teachers[0]), 3, "with another --init")
+
+
+@pytest.mark.parametrize("start", ["", "efficientnet_lite0 0123", "imagenet 4567"])
+def test_a_fold_from_imagenet_is_one_and_no_other_is(start: str) -> None:
+    recipe = Recipe(model="efficientnet_lite0")
+    made_from = {"recipe": replace(recipe, initial=start).digest, **({"initial": start} if start else {})}
+    asked = json.dumps(asdict(recipe), sort_keys=True)
+    record = stage.FoldRecord(1, "1", "", recipe.digest, made_from, asked, "", 1, 1.0, ())
+    if start.startswith("imagenet"):
+        check_sources(record, [], "imagenet", [])
+    else:
+        with pytest.raises(CheckpointError, match="with another --init"):
+            check_sources(record, [], "imagenet", [])
 
 
 def test_each_fold_has_the_teacher_that_never_saw_its_patients(

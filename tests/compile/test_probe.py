@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.torch import save_file
 
 from calibration.formats import load_dataset
@@ -17,13 +18,14 @@ from compile.model.checkpoint import save_student
 from compile.model.sononet import SonoNet
 from compile.model.spec import ModelSpec
 from compile.model.students import student_from_name
+from compile.training.probe.cli import _parts
 from compile.training.probe.encoder import encoder_from_text, kept_features
 from compile.training.probe.regression import Encoded, few_shot, probe_from_vectors, scores_from_probe
 from edge.errors import CheckpointError, LabelsError
 from edge.keyring import Keyring
 from edge.preprocess import Preprocess
 from tests.compile.crossval_cases import PLANES, mount, table_of
-from tests.conftest import Command, Made, check_told
+from tests.conftest import Command, Made, check_told, striped
 
 LABELS = ("a", "b", "c")
 
@@ -113,6 +115,12 @@ def test_the_command_probes_sononet_and_leaves_the_test_patients_out(
     assert document["cohorts"]["abroad"]["n"] == 2 and len(document["few"]["macro_f1"]) == 2
     told = edge("probe", f"sononet16:{weights}", "--data", table, "-o", tmp_path / "out", *more)
     assert told.code == 0 and "macro-F1 on abroad" in told.out
+    twice = ("--cohort", f"abroad={table_of(tmp_path / 'third', 'third', 3)}")
+    check_told(
+        edge("probe", f"sononet16:{weights}", "--data", table, "-o", tmp_path / "out", *more, *twice),
+        2,
+        "Two cohorts are called abroad",
+    )
 
 
 WITHOUT_TORCH = """
@@ -187,6 +195,17 @@ def test_a_test_part_without_a_trained_plane_is_refused(
     rows = table.read_text().splitlines()
     table.write_text("\n".join(row.replace("abdomen,test", "thorax,test") for row in rows if "femur,test" not in row))
     check_told(edge("probe", weights, "--data", table, "-o", tmp_path / "out"), 3, "No test image shows")
+
+
+def test_class_folders_that_number_their_images_alike_lose_none(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        for number, label in enumerate(PLANES):
+            (tmp_path / part / label).mkdir(parents=True)
+            for name in ("1.png", "2.png"):
+                seed = 10 * len(part) + number + len(list(tmp_path.rglob("*.png")))
+                Image.fromarray(striped(number, seed, 48)).save(tmp_path / part / label / name)
+    train, test, planes = _parts(tmp_path, None, PLANES, (), lambda _stage, _share: None)
+    assert (len(train.samples), len(test.samples), planes) == (4, 4, PLANES)
 
 
 def test_an_encoder_that_is_not_there_is_named() -> None:

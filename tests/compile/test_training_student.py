@@ -12,14 +12,14 @@ import torch
 from calibration.dataset import Dataset
 from compile.model.checkpoint import teacher_from_checkpoint
 from compile.training.recipe import Distillation, Recipe
-from compile.training.recipe_file import checked_recipe, phases_from_text, recipe_from_toml
+from compile.training.recipe_file import checked_recipe, labels_from_file, phases_from_text, recipe_from_toml
 from compile.training.schedule import rate_at
 from compile.training.student import reported_dataset, student_from_dataset
 from edge.errors import LabelsError, UsageError
 from edge.files import sha256_from_file
 from edge.preprocess import Preprocess
 from tests.compile.training_cases import HELD_OUT_ROWS, RECIPE, ROWS, dataset_of, short, silent
-from tests.conftest import Command
+from tests.conftest import Command, check_told
 
 FLOAT = ("--precision", "fp32", "--no-native", "--no-gate")
 
@@ -135,6 +135,8 @@ BAD = {
     "labels file": (["edge_n", "--labels", "missing.txt"], "cannot be read", 2),
     "output is a folder": (["edge_n", "-o", "{folder}"], "is a folder", 2),
     "output is what is learned from": (["edge_n", "-o", "{weights}", "--init", "{weights}"], "would overwrite", 2),
+    "output below a file": (["edge_n", "-o", "{weights}/w.safetensors"], "is a file, not a folder", 2),
+    "work is a file": (["edge_n", "--work", "{weights}"], "is a file, not a folder", 2),
     "output": (["edge_n", "-o", "weights.pt"], "NAME.safetensors", 2),
 }
 
@@ -180,10 +182,12 @@ def test_a_recipe_file_changes_what_it_names_and_nothing_else(tmp_path: Path) ->
         "rejects = [1]",
         "ema = 1.0",
         "lr = nan",
+        "lr = [1]",
         "weight_decay = inf",
         "labels = []",
         "labels = ['femur', 'femur']",
         "labels = ['femur', 'not_standard']",
+        "labels = ['femur', 'not_covered']",
         "augmentation = 3",
         "[augmentation]\narea = [-1.0, 1.0]",
         "[augmentation]\narea = [0.5]",
@@ -200,6 +204,26 @@ def test_a_recipe_file_that_means_nothing_is_refused(tmp_path: Path, text: str) 
     path.write_text(text)
     with pytest.raises(UsageError):
         recipe_from_toml(path, RECIPE)
+
+
+def test_whole_numbers_and_a_byte_order_mark_mean_what_they_say(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text("lr = 1\n[augmentation]\narea = [0.5, 1]\n", "utf-8-sig")
+    made = recipe_from_toml(path, RECIPE)
+    assert made == replace(RECIPE, lr=1.0, augmentation=replace(RECIPE.augmentation, area=(0.5, 1.0)))
+    path.write_text("femur\nabdomen\n", "utf-8-sig")
+    assert labels_from_file(path) == ("femur", "abdomen")
+
+
+def test_published_teacher_weights_are_not_overwritten(
+    data: tuple[Dataset, Dataset], tmp_path: Path, edge: Command
+) -> None:
+    weights = tmp_path / "sononet.safetensors"
+    weights.write_bytes(b"published")
+    table = data[0].root / "labels.csv"
+    done = edge("distill", "edge_n", "--data", table, "--teacher", f"sononet16:{weights}", "-o", weights, "--json")
+    check_told(done, 2, "would overwrite")
+    assert weights.read_bytes() == b"published"
 
 
 def test_a_recipe_file_sets_of_the_distillation_what_no_option_does(tmp_path: Path) -> None:
@@ -234,3 +258,14 @@ def test_weight_decay_spares_biases_and_norms() -> None:
         decayed, plain = optimizer_from_recipe(model, replace(RECIPE, optimizer=kind)).param_groups
         assert [len(decayed["params"]), len(plain["params"])] == [1, 3]
         assert (decayed["weight_decay"], plain["weight_decay"]) == (0.05, 0.0)
+
+
+@pytest.mark.parametrize(("scan_decay", "more"), [(True, {"A_logs", "dt_projs_bias"}), (False, set())])
+def test_weight_decay_reaches_what_sets_the_scan_s_times_only_if_asked_to(scan_decay: bool, more: set[str]) -> None:
+    from compile.model.ss2d import SS2D
+    from compile.training.schedule import optimizer_from_recipe
+
+    model = SS2D(16)
+    decayed, _ = optimizer_from_recipe(model, replace(RECIPE, scan_decay=scan_decay)).param_groups
+    names = {name for name, value in model.named_parameters() if any(value is one for one in decayed["params"])}
+    assert names == {"in_proj.weight", "conv2d.weight", "x_proj_weight", "dt_projs_weight", "out_proj.weight"} | more

@@ -34,7 +34,7 @@ TRAINED = ("t0", "t1", "t2", "t3", "t4", "t5")
 ROWS = [
     *[(f"t{i}.png", ("abdomen", "femur", "cervix")[i % 3], "train", f"p{i}", "Aloka") for i in range(6)],
     ("h0.png", "femur", "train", "held", "Aloka"),
-    ("h1.png", "abdomen", "train", "held", "Aloka"),
+    ("h1.png", "abdomen", "train", "held", "scanner of a held-out patient"),
     ("name.png", "femur", "train", "", ""),
     ("v0.png", "abdomen", "val", "p7", "scanner of no training image"),
     ("s0.png", "spine", "train", "p8", "scanner of a label that is not trained"),

@@ -7,7 +7,7 @@ from statistics import mean
 from typing import Any
 
 from calibration.dataset import number_of_people
-from tests.study.paired import PRETRAINING, SCAN, TEACHERS, Answered, f1_with_one_brain
+from tests.study.paired import DECAY, PRETRAINING, SCAN, TEACHERS, Answered, f1_with_one_brain
 from tests.study.rows import trainings
 
 PICTURE = "pictures/study.png"
@@ -22,7 +22,8 @@ seed 0; of several trainings only the first has one. MACs and time are those of
 the last size in a row's schedule, so compare rows of one size; time: INT8, one thread, as a ratio to the shipped
 `edge_n` (224 px), timed in the same run. Cervix, other: {rejects} images. "+ teachers" is distilled from
 {teachers};
-`-masked` painted hidden parts of all training images first, without labels; everything else but the teachers starts
+`-masked` painted hidden parts of all training images first, without labels; of `-undecayed` weight decay
+spares the scan's time-step biases, as Mamba does; everything else but the teachers starts
 from fresh weights. {done} of {planned} trainings are done.
 
 ![macro-F1 and time of every row]({picture})
@@ -52,7 +53,12 @@ PUBLISHED = (
     'The column "brain as one" counts the three brain planes as one class, as the first of them does, without its\n'
     "cervix and other: what these images leave to be told apart is which plane of the brain it is.\n"
 )
-CHANGES = {TEACHERS: "teachers", SCAN: "a scan", PRETRAINING: "painting hidden cells first"}
+CHANGES = {
+    TEACHERS: "teachers",
+    SCAN: "a scan",
+    PRETRAINING: "painting hidden cells first",
+    DECAY: "no decay of time steps",
+}
 FOLD_COLUMNS = (
     "|row|tested|schedule|trained on|planes|macro-F1|accepted|right of those|cervix, other refused|\n"
     "|---|---|---|---|---|---|---|---|---|\n"

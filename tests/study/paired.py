@@ -17,8 +17,9 @@ from edge.errors import LabelsError
 LARGEST = 30e6  # parameters of a comparator that a student is measured against
 OURS = ("edge_n", "edge_s")
 BRAIN = "brain_"  # begin of the labels of one body region that sets of fewer classes take together
-KD, TWIN, PAINTED = "-kd", "_noscan", "-masked"  # in a row's id: distilled, without a scan, painted hidden cells first
-TEACHERS, SCAN, PRETRAINING = "teachers", "scan", "pretraining"
+KD, TWIN = "-kd", "_noscan"  # in a row's id: distilled, without a scan
+PAINTED, UNDECAYED = "-masked", "-undecayed"  # painted hidden cells first; a scan's time steps free of weight decay
+TEACHERS, SCAN, PRETRAINING, DECAY = "teachers", "scan", "pretraining", "decay"
 
 Row = Mapping[str, Any]  # as study.json keeps it; `answers` are the most probable planes of its INT8 bundle
 Rows = Mapping[str, Row]  # row-seed -> row
@@ -90,7 +91,7 @@ def is_comparator(name: str) -> bool:
 
 
 def gains(rows: Rows, images: Answered) -> list[dict[str, Any]]:
-    """What teachers or a pre-training gain a network, and a scan its twin: all seeds of both sides, at one schedule."""
+    """What a change of the training gains a network, and a scan its twin: all seeds of both sides, at one schedule."""
     seeds: dict[str, set[str]] = {}
     for name in rows:
         row, _, seed = name.rpartition("-")
@@ -99,6 +100,7 @@ def gains(rows: Rows, images: Answered) -> list[dict[str, Any]]:
     for row in seeds:
         without = {TEACHERS: row.partition(KD)[0] if KD in row else "", SCAN: twin_of(row)}
         without[PRETRAINING] = row.partition(PAINTED)[0] if PAINTED in row else ""
+        without[DECAY] = row.partition(UNDECAYED)[0] if UNDECAYED in row else ""
         for change, other in without.items():
             common = sorted(seeds[row] & seeds.get(other, set()))
             if common:
@@ -110,7 +112,8 @@ def gains(rows: Rows, images: Answered) -> list[dict[str, Any]]:
 
 def twin_of(row: str) -> str:
     """Id of the row that differs by the missing scan alone; empty if there is none."""
-    return next((row.replace(model, model + TWIN) for model in OURS if row in (model, model + KD)), "")
+    plain = row.removesuffix(UNDECAYED)
+    return next((plain.replace(model, model + TWIN) for model in OURS if plain in (model, model + KD)), "")
 
 
 def difference(ours: Sequence[Row], others: Sequence[Row], images: Answered) -> tuple[float, Interval]:

@@ -154,7 +154,7 @@ def _run(
     progress: Progress,
 ) -> dict[str, Any]:
     from calibration.formats import load_dataset
-    from compile.training.crossval.cohort import cohort_from_text
+    from compile.training.crossval.cohort import cohorts_from_texts
     from compile.training.crossval.folds import (
         digest_from_folds,
         folds_by_machine,
@@ -173,7 +173,7 @@ def _run(
     else:
         folds = folds_by_patient(dataset, recipe.labels, recipe.rejects, way[1])
     learned = [dataset, *map(trainable, asked.unlabelled)]
-    others = dict(cohort_from_text(text, learned, (*recipe.labels, *recipe.rejects)) for text in cohorts)
+    others = cohorts_from_texts(cohorts, learned, (*recipe.labels, *recipe.rejects))
     if workers.writes:
         open_folder(output, folds)
     workers.wait()

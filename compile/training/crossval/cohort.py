@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from calibration.dataset import Dataset, Sample
+from calibration.dataset import Dataset
 from calibration.samples_set import gate_dataset
+from calibration.splits import without_known
 from edge.errors import LabelsError, UsageError
+
+
+def cohorts_from_texts(
+    texts: Sequence[str], trained_on: Sequence[Dataset], labels: Collection[str]
+) -> dict[str, Dataset]:
+    """Read all that the command line names, by their names; arguments and errors as of `cohort_from_text`.
+
+    Raises:
+        UsageError: two have the same name.
+    """
+    cohorts: dict[str, Dataset] = {}
+    for text in texts:
+        name, cohort = cohort_from_text(text, trained_on, labels)
+        if name in cohorts:
+            raise UsageError(f"Two cohorts are called {name}.", "Give each a name of its own.")
+        cohorts[name] = cohort
+    return cohorts
 
 
 def cohort_from_text(text: str, trained_on: Sequence[Dataset], labels: Collection[str]) -> tuple[str, Dataset]:
@@ -42,15 +59,3 @@ def cohort_from_text(text: str, trained_on: Sequence[Dataset], labels: Collectio
             "Give images of other patients; the column `dataset` tells equal file names apart.",
         )
     return name, cohort
-
-
-def without_known(dataset: Dataset, known: Dataset) -> Dataset:
-    """The images whose file and patient are not in another set."""
-    patients = {(s.dataset, s.patient) for s in known.samples if s.patient}
-    files = {_name(s) for s in known.samples}
-    kept = (s for s in dataset.samples if (s.dataset, s.patient) not in patients and _name(s) not in files)
-    return replace(dataset, samples=tuple(kept))
-
-
-def _name(sample: Sample) -> tuple[str, str]:
-    return sample.dataset, sample.file.rsplit("/", 1)[-1]

@@ -16,7 +16,7 @@ from compile.model.spec import METADATA_KEY
 from compile.training.crossval.folds import Fold
 from compile.training.crossval.folds_training import FoldRecord, seen_images
 from edge.errors import CheckpointError, LabelsError
-from edge.files import sha256_from_bytes, sha256_from_file
+from edge.files import sha256_from_file
 
 PLACE = "{fold}"  # stands for the number of a fold
 IMAGENET = "imagenet"  # a start that is no file: that of an installed package
@@ -70,10 +70,10 @@ def check_sources(record: FoldRecord, teachers: Sequence[str], initial: str, unl
     taught = [name.split()[-1] for name in distillation["teachers"]] if distillation else []
     shown = [digest for name, digest in record.made_from.items() if name.startswith("unlabelled ")]
     start = f"{recipe['model']} {_sha256(initial, record)}" if initial and initial != IMAGENET else ""
-    started = sha256_from_bytes(json.dumps({**recipe, "initial": start}, sort_keys=True).encode())
+    started = record.made_from.get("initial", "")
     same = {
         "--teacher": taught == [_sha256(text, record) for text in teachers],
-        "--init": (started == record.made_from["recipe"]) != (initial == IMAGENET),
+        "--init": started.startswith(f"{IMAGENET} ") if initial == IMAGENET else started == start,
         "--unlabelled": shown == list(unlabelled),
     }
     for option, is_same in same.items():

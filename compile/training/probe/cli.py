@@ -65,6 +65,10 @@ def probe(
     if few < 0 or draws < 1:
         raise UsageError("--few and --draws must be positive.", "Give for instance --few 8 --draws 10.")
     chosen = encoder_from_text(encoder)
+    if chosen.kind != "bundle":  # which is probed without torch
+        import torch
+
+        torch.set_num_threads(threads)
     with progress_bar(as_json) as progress:
         train, test, planes = _parts(data, held_out, _planes(labels), only or [], progress)
         document = _probed(chosen, train, test, planes, output, cohort or [], (few, draws, seed), threads, progress)
@@ -79,7 +83,7 @@ def _planes(path: Path | None) -> tuple[str, ...]:
     if path is None:
         return tuple(label for plane in load_protocol(PROTOCOL).planes for label in plane.labels)
     try:
-        names = tuple(dict.fromkeys(line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()))
+        names = tuple(dict.fromkeys(line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip()))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}.", "Give a UTF-8 file, one plane a line.") from error
     if len(names) < 2:
@@ -93,7 +97,7 @@ def _parts(
     """Train and test images without a shared patient, and the planes that both show."""
     from calibration.looks import patients_from_looks
     from calibration.samples_set import checked_dataset, dataset_with_splits
-    from compile.training.crossval.cohort import without_known
+    from calibration.splits import without_known
 
     def kept(dataset: Dataset) -> Dataset:
         samples = (s for s in dataset.samples if s.label in planes and (not only or s.dataset in only))
@@ -128,7 +132,7 @@ def _probed(
     progress: Progress,
 ) -> dict[str, Any]:
     from calibration.phantom.marking import is_synthetic
-    from compile.training.crossval.cohort import cohort_from_text
+    from compile.training.crossval.cohort import cohorts_from_texts
     from compile.training.probe.encoder import kept_features
     from compile.training.probe.regression import Encoded, few_shot, probe_from_vectors, scores_from_probe
 
@@ -139,7 +143,7 @@ def _probed(
         truth = np.array([planes.index(sample.label) for sample in dataset.samples], np.int64)
         return Encoded(vectors, truth, tuple(sample.person for sample in dataset.samples))
 
-    others = dict(cohort_from_text(text, [train], planes) for text in cohorts)
+    others = cohorts_from_texts(cohorts, [train], planes)
     fitting, tested = encoded(train), encoded(test)
     progress("fitting", 0.0)
     fitted, scores = probe_from_vectors(fitting, len(planes), few[2])
