@@ -105,6 +105,11 @@ def number_of_people(people: Sequence[str]) -> int:
     return len(set(filter(None, people))) + people.count("")
 
 
+def people_in_words(people: Sequence[str]) -> str:
+    """The same for a reader; images that name nobody are no count of patients."""
+    return f"{number_of_people(people)} patients" if any(people) else "unnamed patients"
+
+
 def dataset_from_csv(path: Path) -> Dataset:
     """Read a LABELS.csv: `file,label` and, where present, `split, patient, machine, operator, dataset`.
 

@@ -19,16 +19,17 @@ from edge.commands.terminal import (
     show_table,
     user_keyring,
 )
-from edge.errors import UsageError
+from edge.errors import LabelsError, UsageError
 from edge.files import check_folder
 
 if TYPE_CHECKING:
     from calibration.comparison import Comparison
+    from calibration.dataset import Dataset
     from calibration.evaluate import Evaluation
     from calibration.reports.page import Section
     from edge.session import Session
 
-BUNDLES = Annotated[list[Path], typer.Argument(help="Bundles; a LABELS.csv at the end is taken as --data.")]
+BUNDLES = Annotated[list[Path], typer.Argument(help="Bundles; a LABELS.csv or folder at the end is taken as --data.")]
 DATA = Annotated[Optional[Path], typer.Option("--data", help="LABELS.csv or folder; without it the shipped images.")]
 SPLIT = Annotated[Optional[str], typer.Option("--split", help="Only these rows; without it test, else val, else all.")]
 REPORT = Annotated[Optional[Path], typer.Option("--report", help="Folder for report.html, report.json and pictures.")]
@@ -44,12 +45,11 @@ SKIP = Annotated[bool, typer.Option("--skip-unknown", help="Leave out images who
 
 @dataclass(frozen=True)
 class Images:
-    """Which images are answered, as the command line names them."""
+    """Which images are answered; of other labels those of `others`, unscored."""
 
-    data: Path | None
-    split: str | None
+    dataset: Dataset
     skip_unknown: bool
-    others: Path | None
+    others: Dataset | None
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,12 @@ def evaluate(
     from calibration.comparison import comparison_from_evaluations
     from calibration.reports.report import PAGE, document_from_evaluations
 
-    if data is None and len(bundles) > 1 and bundles[-1].suffix == ".csv":
+    if data is None and len(bundles) > 1 and (bundles[-1].suffix.lower() == ".csv" or bundles[-1].is_dir()):
         bundles, data = bundles[:-1], bundles[-1]
     if report is not None:
         check_folder(report)
-    images = Images(data, split, skip_unknown, others)
+    images = _images(data, split, skip_unknown, others)
+    _check_same_planes(bundles)
     answered = [
         _answered(path, file, images, report is not None, threads, as_json)
         for path, file in zip(bundles, _files_told_apart(bundles), strict=True)
@@ -120,20 +121,49 @@ def _files_told_apart(bundles: Sequence[Path]) -> list[str]:
     return [path.name if files.count(path.name) == 1 else str(path) for path in bundles]
 
 
+def _images(data: Path | None, split: str | None, skip_unknown: bool, others: Path | None) -> Images:
+    """Read the tables, and say which of the rows are answered where that was left to the table."""
+    from calibration.samples_set import checked_dataset, gate_split, note_on_split, split_dataset
+
+    other = checked_dataset(others) if others else None
+    if split is not None:
+        return Images(split_dataset(data, split), skip_unknown, other)
+    whole = checked_dataset(data)
+    chosen = gate_split(whole)
+    if data is not None and (note := note_on_split(data.name or str(data), whole, chosen)):
+        show_notices([note])
+    return Images(chosen, skip_unknown, other)
+
+
+def _check_same_planes(bundles: Sequence[Path]) -> None:
+    """Refuse what could not be compared before the first of them has answered every image."""
+    from edge.loading import load_bundle
+
+    if len(bundles) < 2:
+        return
+    planes = [[label.id for label in load_bundle(path, user_keyring()).manifest.planes] for path in bundles]
+    other = next((path for path, found in zip(bundles, planes, strict=True) if found != planes[0]), None)
+    if other is not None:
+        raise LabelsError(f"{other} and {bundles[0]} have different planes.", "Compare bundles of the same labels.")
+
+
 def _answered(path: Path, file: str, images: Images, for_report: bool, threads: int, as_json: bool) -> Answered:
     from calibration.evaluate import evaluation_from_session
-    from calibration.samples_set import checked_dataset, gate_dataset, split_dataset
     from edge.protocol import load_protocol
     from edge.session import open_session
 
-    dataset = gate_dataset(images.data) if images.split is None else split_dataset(images.data, images.split)
-    others = checked_dataset(images.others) if images.others else None
     with open_session(path, threads=threads, keyring=user_keyring()) as session, progress_bar(as_json) as progress:
         show_notices(session.notices)
         protocol = session.manifest.protocol.id
         refused = load_protocol(protocol).refused if protocol else ()
         evaluation = evaluation_from_session(
-            session, dataset, refused, images.skip_unknown, progress, others=others, with_features=for_report
+            session,
+            images.dataset,
+            refused,
+            images.skip_unknown,
+            progress,
+            others=images.others,
+            with_features=for_report,
         )
         if file and file != f"{session.manifest.name}.edge":  # two bundles may have one name
             evaluation = replace(evaluation, name=f"{evaluation.name} ({file})")

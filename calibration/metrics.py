@@ -34,7 +34,8 @@ class Scores:
     Attributes:
         n: images.
         specificity: None where there is only one class.
-        confusion: (C,C) counts, rows the truth, columns the answer, classes in the order of `per_class`.
+        confusion: (C,C) counts, rows the truth, columns the answer; every label in its order, those that `per_class`
+            leaves out for want of an image, too.
         top2: share of images whose class is among the two most probable.
         auc: one against the rest, mean over the classes that occur; None where there is only one.
     """

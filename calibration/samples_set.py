@@ -56,7 +56,24 @@ def calibration_dataset(path: Path | None) -> Dataset:
 
 def gate_dataset(path: Path | None) -> Dataset:
     """The images for the gate: split test, else val, else all; None for the shipped ones."""
-    return _first_split(checked_dataset(path), GATE_SPLITS)
+    return gate_split(checked_dataset(path))
+
+
+def gate_split(dataset: Dataset) -> Dataset:
+    """The same of a data set that is already read."""
+    return _first_split(dataset, GATE_SPLITS)
+
+
+def note_on_split(name: str, whole: Dataset, chosen: Dataset) -> str:
+    """What nobody asked for when `gate_split` chose: rows passed over, or rows that may be trained on; else empty."""
+    count, splits = len(whole.samples), sorted({sample.split for sample in whole.samples if sample.split})
+    if len(chosen.samples) < count:
+        split = chosen.samples[0].split
+        return f"of {count} images in {name} the {len(chosen.samples)} of split {split} are answered (--split)."
+    if splits and not set(splits) & set(GATE_SPLITS):
+        words = f"{name} has no split {' or '.join(GATE_SPLITS)}: all {count} images are answered"
+        return f"{words}, those of split {', '.join(splits)} too; training may have seen them."
+    return ""
 
 
 def calibration_and_gate(calibration: Path | None, gate_data: Path | None) -> tuple[Dataset, Dataset]:

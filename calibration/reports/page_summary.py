@@ -2,49 +2,17 @@
 
 from __future__ import annotations
 
-from calibration.dataset import number_of_people
-from calibration.evaluate import GRADES_ITSELF, Evaluation
+from calibration.dataset import people_in_words
+from calibration.evaluate import Evaluation
 from calibration.reports.absent import Absent
 from calibration.reports.evidence import Evidence
+from calibration.reports.limits import limits_from_evaluation
 from calibration.reports.markup import NOTHING, cards, interval, pairs, paragraph, share
-
-FPDB = "fpdb"  # name of FETAL_PLANES_DB in a label table
-FPDB_IMAGES = 12400  # of the published set
 
 
 def summary(evaluation: Evaluation, evidence: Evidence) -> str:
     """Cards, facts and limits."""
     return _cards(evaluation, evidence) + pairs(_facts(evaluation)) + _limits(evaluation)
-
-
-def limits_from_evaluation(evaluation: Evaluation) -> tuple[str, ...]:
-    """What these figures do not say, a sentence each."""
-    samples = evaluation.dataset.samples
-    partial = sum(sample.dataset == FPDB for sample in samples)
-    alone = sum(not sample.patient for sample in samples)
-    sentences = ["These figures hold for these images only.", *([GRADES_ITSELF] if evaluation.grades_itself else [])]
-    if 0 < partial < FPDB_IMAGES:
-        sentences.append(
-            f"{partial} of the {FPDB_IMAGES:,} images of FETAL_PLANES_DB are here: not comparable with results "
-            "published on its six classes or its full test split."
-        )
-    if len(sets := sorted({sample.dataset or "unnamed" for sample in samples})) > 1:
-        sentences.append(
-            f"Images of several data sets are pooled ({', '.join(sets)}): a plane that only one of them has can be "
-            "told by that set's looks alone."
-        )
-    if evaluation.dataset.patients < 2:
-        sentences.append("All images are of one patient: there are no intervals.")
-    elif number_of_people(evaluation.plane_patients) < 2:
-        sentences.append("All plane images are of one patient: their figures have no intervals.")
-    if alone and evaluation.dataset.patients > 1:
-        sentences.append(
-            f"{alone} of {len(samples)} images name no patient and count as a patient each: where they share patients, "
-            "the intervals are too narrow, and whether training saw the same patients cannot be checked."
-        )
-    if evaluation.manifest.decision.threshold is None:
-        sentences.append("The bundle has no acceptance threshold: the device refuses every image.")
-    return tuple(sentences)
 
 
 def _cards(evaluation: Evaluation, evidence: Evidence) -> str:
@@ -77,7 +45,7 @@ def _facts(evaluation: Evaluation) -> dict[str, str]:
     names, splits = (sorted({getattr(s, name) or "unnamed" for s in samples}) for name in ("dataset", "split"))
     threshold = NOTHING if decision.threshold is None else f"{decision.threshold:.3f}"
     facts = {
-        "images": f"{len(samples)} of {evaluation.dataset.patients} patients; {evaluation.scores.n} show a plane",
+        "images": f"{len(samples)} of {people_in_words(evaluation.patients)}; {evaluation.scores.n} show a plane",
         "data set": f"{', '.join(names)}; split {', '.join(splits)}",
         "data digest": evaluation.dataset.digest,
         "bundle": f"{evaluation.manifest.name}, release {evaluation.manifest.release}, {evaluation.manifest.precision}",

@@ -50,6 +50,7 @@ def _document(evaluation: Evaluation, evidence: Evidence | None) -> dict[str, An
         "images": len(evaluation.dataset.samples),
         "patients": evaluation.dataset.patients,
         "plane_patients": number_of_people(evaluation.plane_patients),
+        "images_without_patient": evaluation.patients.count(""),
         "labels": list(evaluation.labels),
         **scores,
         "coverage": asdict(evaluation.coverage),

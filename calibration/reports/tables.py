@@ -9,10 +9,11 @@ import numpy as np
 
 from calibration.benchmark import Timing
 from calibration.comparison import Comparison
-from calibration.dataset import number_of_people
-from calibration.evaluate import GRADES_ITSELF, Evaluation
+from calibration.dataset import number_of_people, people_in_words
+from calibration.evaluate import Evaluation
 from calibration.mcnemar import p_value
 from calibration.phantom.marking import TEXT, is_synthetic
+from calibration.reports.limits import remarks_from_evaluation
 from calibration.reports.markup import interval
 from calibration.reports.others import rows_of_others
 from edge.commands.terminal import ANSWERS
@@ -26,17 +27,16 @@ def score_table(evaluation: Evaluation) -> Table:
     from rich.table import Table
 
     scores, coverage = evaluation.scores, evaluation.coverage
-    within = interval(evaluation.intervals["macro_f1"])
-    people = number_of_people(evaluation.plane_patients)
+    people = people_in_words(evaluation.plane_patients)
     table = Table(
-        title=f"{evaluation.name}: {scores.n} {_kind(evaluation)}images of a plane, {people} patients",
+        title=f"{evaluation.name}: {scores.n} {_kind(evaluation)}images of a plane, {people}",
         caption=(
-            f"macro-F1 {scores.macro_f1:.3f}{f' {within} (95 %, by patient)' if within else ''}, "
+            f"macro-F1 {scores.macro_f1:.3f}{_within(evaluation)}, "
             f"accuracy {scores.accuracy:.3f}\n"
             f"with the reject answer: {_share(coverage.accepted)} of the plane images accepted, "
             f"{_share(coverage.accuracy_accepted)} of those right;\n"
             f"{_share(coverage.refused)} of {coverage.refused_n} images of no plane refused"
-            + (f"\n{GRADES_ITSELF}" if evaluation.grades_itself else "")
+            + "".join(f"\n{remark}" for remark in (*remarks_from_evaluation(evaluation), *_left_out(evaluation)))
         ),
     )
     for title in ("plane", "n", "sensitivity", "specificity", "precision", "F1", "AUC"):
@@ -51,6 +51,21 @@ def score_table(evaluation: Evaluation) -> Table:
 
 def _kind(evaluation: Evaluation) -> str:
     return f"{TEXT} " if is_synthetic(evaluation.dataset.samples) else ""
+
+
+def _within(evaluation: Evaluation) -> str:
+    """Macro-F1's interval; the rule of three where all draws agree (its source: page_tables.py)."""
+    people, within = number_of_people(evaluation.plane_patients), interval(evaluation.intervals["macro_f1"])
+    units, by = ("patients", "by patient") if any(evaluation.plane_patients) else ("images", "by image")
+    if within:
+        return f" {within} (95 %, {by})"
+    bound = min(1.0, 3 / people)
+    return f" (all draws of {people} {units} agree, which allows for an error of {bound:.3f})" if people > 1 else ""
+
+
+def _left_out(evaluation: Evaluation) -> tuple[str, ...]:
+    skipped = ", ".join(f"{label} ({count})" for label, count in sorted(evaluation.skipped_labels.items()))
+    return (f"Left out, unknown to the model: {skipped}.",) if skipped else ()
 
 
 def image_table(evaluation: Evaluation, count: int) -> Table:

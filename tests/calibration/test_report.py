@@ -19,9 +19,9 @@ from calibration.comparison import comparison_from_evaluations
 from calibration.evaluate import GRADES_ITSELF, Evaluation, evaluation_from_session
 from calibration.reports.evidence import evidence_from_evaluation
 from calibration.reports.figures import credit_from_folder, png_from_answers, png_from_confusions
+from calibration.reports.limits import limits_from_evaluation
 from calibration.reports.page import Chapter, Section, page_from_chapters, picture_section
 from calibration.reports.page_sections import credit_from_evaluation, sections_from_evaluation
-from calibration.reports.page_summary import limits_from_evaluation
 from calibration.reports.report import document_from_evaluations, page_from_evaluations, save_report
 from calibration.reports.tables import score_table
 from edge.errors import MachineError
@@ -60,6 +60,7 @@ def test_document_says_which_bundle_and_which_images(evaluation: Evaluation) -> 
     assert document["dataset_sha256"] == evaluation.dataset.digest
     assert (document["images"], document["patients"]) == (5, 4)  # three pseudonyms and an image without
     assert (document["n"], document["plane_patients"]) == (4, 3)
+    assert document["images_without_patient"] == 1
 
 
 def test_the_table_names_the_patients_of_the_images_that_it_scores(evaluation: Evaluation) -> None:
@@ -200,7 +201,7 @@ def test_every_picture_has_a_text_and_decodes(report: Report) -> None:
 
 def test_page_says_first_which_model_on_which_images_and_the_limits(report: Report) -> None:
     digests = (report.evaluation.digest, report.evaluation.dataset.digest)
-    for words in ("made int8", *digests, "5 of 4 patients", "macro-F1", "These figures hold for these images only."):
+    for words in ("made int8", *digests, "5 of 4 patients", "macro-F1", "for these images only; that training"):
         assert words in report.opening
     assert RESEARCH_USE.en in report.opening and RESEARCH_USE.zh in report.opening
     assert "FETAL_PLANES_DB" not in report.opening
