@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import posixpath
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,15 @@ class Dataset:
     def patients(self) -> int:
         """Number of patients; an image without a pseudonym counts as a patient of its own, as in the intervals."""
         return number_of_people([sample.person for sample in self.samples])
+
+    @property
+    def copies(self) -> tuple[int, int]:
+        """Number of images whose bytes another one has, too, and of those whose copies have different labels."""
+        alike: dict[bytes, list[str]] = defaultdict(list)
+        for sample in self.samples:
+            alike[hashlib.sha256(self.path(sample).read_bytes()).digest()].append(sample.label)
+        several = [labels for labels in alike.values() if len(labels) > 1]
+        return sum(map(len, several)), sum(len(labels) for labels in several if len(set(labels)) > 1)
 
     def path(self, sample: Sample) -> Path:
         """Where a sample's image lies."""

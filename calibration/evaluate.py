@@ -66,6 +66,7 @@ class Evaluation:
         features: (M,D) mean of the network's last map; None where they were not asked for or the engine has none.
         others: images of labels that the model does not know, answered and not scored.
         grades_itself: the bundle's temperature and threshold were set on these very images.
+        copies: images whose bytes another one has, too, and those of them whose copies have different labels.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Evaluation:
     features: NDArray[np.float32] | None = None
     others: tuple[tuple[Sample, Prediction], ...] = ()
     grades_itself: bool = False
+    copies: tuple[int, int] = (0, 0)
 
     @property
     def answers(self) -> NDArray[np.int64]:
@@ -159,6 +161,7 @@ def evaluation_from_session(
         features=features,
         others=_others(session, unknown, lambda share: progress("other images", share)) if unknown else (),
         grades_itself=_grades_itself(session.manifest, given),
+        copies=dataset.copies,
     )
 
 

@@ -37,6 +37,9 @@ def remarks_from_evaluation(evaluation: Evaluation) -> tuple[str, ...]:
     sentences = [GRADES_ITSELF] if evaluation.grades_itself else []
     if missing := sorted(set(evaluation.labels) - {row.label for row in evaluation.scores.per_class}):
         sentences.append(f"No image shows {', '.join(missing)}: the means are over the other planes.")
+    if (copies := evaluation.copies)[0]:
+        labelled = f", {copies[1]} of them with different labels" if copies[1] else ""
+        sentences.append(f"{copies[0]} images are copies of each other{labelled}; each counts.")
     if evaluation.dataset.patients < 2:
         sentences.append("All images are of one patient: there are no intervals.")
     elif number_of_people(evaluation.plane_patients) < 2:

@@ -51,6 +51,7 @@ def _document(evaluation: Evaluation, evidence: Evidence | None) -> dict[str, An
         "patients": evaluation.dataset.patients,
         "plane_patients": number_of_people(evaluation.plane_patients),
         "images_without_patient": evaluation.patients.count(""),
+        "copies": {"images": evaluation.copies[0], "of_different_labels": evaluation.copies[1]},
         "labels": list(evaluation.labels),
         **scores,
         "coverage": asdict(evaluation.coverage),

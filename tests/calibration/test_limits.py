@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from calibration.dataset import Dataset, Sample
 from calibration.reports.evidence import evidence_from_evaluation
 from calibration.reports.page_summary import summary
 from calibration.reports.tables import score_table
@@ -37,3 +38,13 @@ def test_the_table_says_what_was_left_out_and_which_planes_no_image_shows() -> N
     assert "Left out, unknown to the model: spine (2)." in caption
     assert "No image shows abdomen: the means are over the other planes." in caption
     assert "All images are of one patient: there are no intervals." in caption
+
+
+def test_copies_are_counted_and_told(tmp_path: Path) -> None:
+    for name in "abcd":
+        (tmp_path / name).write_bytes(b"same" if name in "abc" else b"other")
+    rows = (Sample("a", "femur"), Sample("b", "femur"), Sample("d", "femur"))
+    assert Dataset(tmp_path, rows).copies == (2, 0)
+    found = Dataset(tmp_path, (*rows, Sample("c", "abdomen"))).copies
+    one = replace(evaluation_from_shown([sure("femur", 1, 0.9, patient=name) for name in "ab"]), copies=found)
+    assert "3 images are copies of each other, 3 of them with different labels" in str(score_table(one).caption)
