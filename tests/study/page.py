@@ -24,7 +24,8 @@ the last size in a row's schedule, so compare rows of one size; time: INT8, one 
 {teachers};
 `-masked` painted hidden parts of all training images first, without labels; of `-undecayed` weight decay
 spares the scan's time-step biases, as Mamba does; everything else but the teachers starts
-from fresh weights. {done} of {planned} trainings are done.
+from fresh weights. A teacher's row may be a later run of its command than the one that taught (decision 29).
+{done} of {planned} trainings are done.
 
 ![macro-F1 and time of every row]({picture})
 
