@@ -213,11 +213,12 @@ def _windowed(pixels: NDArray[Any], header: Dataset, depth_bits: int) -> NDArray
 
         return bytes_from_deep(apply_voi(pixels, header), int(header.VOILUTSequence[0].LUTDescriptor[2]))
     centre, width = _first(header.get("WindowCenter")), _first(header.get("WindowWidth"))
-    slope = float(header.get("RescaleSlope", 1))
+    given = _first(header.get("RescaleSlope"))
+    slope = 1.0 if given is None else given
     if centre is None or width is None or width <= 0:
         stored = _stored_range(pixels, header, depth_bits)
         return 255 - stored if slope < 0 else stored
-    values = pixels * slope + float(header.get("RescaleIntercept", 0))
+    values = pixels * slope + (_first(header.get("RescaleIntercept")) or 0.0)
     function = header.get("VOILUTFunction", "LINEAR")
     if function == "SIGMOID":
         shares = 1 / (1 + np.exp(-4 * (values - centre) / width))

@@ -116,6 +116,12 @@ def test_negative_rescale_slope_turns_the_values_round(tmp_path: Path, stored: n
     )
 
 
+@pytest.mark.parametrize("window", [{}, {"WindowCenter": "128", "WindowWidth": "256"}])
+def test_empty_rescale_is_none(tmp_path: Path, window: dict[str, str]) -> None:
+    empty = only(dicom(tmp_path / "a.dcm", GRAY, RescaleSlope=None, RescaleIntercept=None, **window))
+    assert np.array_equal(empty, only(dicom(tmp_path / "b.dcm", GRAY, **window)))
+
+
 @pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
 def test_window_sets_the_shown_range(tmp_path: Path, function: str) -> None:
     pixels = only(dicom(tmp_path / "a.dcm", GRAY, WindowCenter="100", WindowWidth="50", VOILUTFunction=function))
