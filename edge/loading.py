@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 from edge.bundle import Bundle, bundle_from_bytes, check_size
-from edge.errors import InputError, MachineError
+from edge.errors import DeviceError, InputError, MachineError, TrustError
 from edge.keyring import Key, Keyring
 from edge.manifest import Notice
 
@@ -33,7 +33,10 @@ def load_bundle(path: Path, keyring: Keyring) -> Bundle:
         raise MachineError(
             f"{path} cannot be read: {error.strerror}.", "Check its permissions and the disk."
         ) from error
-    return bundle_from_bytes(data, keyring.public_from_fingerprint)
+    try:
+        return bundle_from_bytes(data, keyring.public_from_fingerprint)
+    except (TrustError, DeviceError) as error:  # which of several bundles it was
+        raise type(error)(f"{path}: {error.cause}", error.cure, error.word) from error
 
 
 def notices_from_bundle(bundle: Bundle, key: Key) -> tuple[Notice, ...]:

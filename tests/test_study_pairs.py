@@ -10,6 +10,7 @@ from sklearn.metrics import f1_score
 
 from edge.errors import LabelsError
 from tests.study.paired import (
+    AUGMENTATION,
     DECAY,
     PRETRAINING,
     SCAN,
@@ -63,6 +64,7 @@ def test_teachers_pretraining_and_scan_are_told_apart_over_the_seeds_that_both_s
         "edge_n_noscan-0": 6,
         "edge_n-masked-0": 3,
         "edge_n-undecayed-0": 1,
+        "edge_n-weak-0": 5,
     }
     found = gains({name: answered(wrong) for name, wrong in counts.items()}, IMAGES)
     told = [(pair["change"], pair["row"], pair["other"], pair["seeds"]) for pair in found]
@@ -71,6 +73,7 @@ def test_teachers_pretraining_and_scan_are_told_apart_over_the_seeds_that_both_s
         (TEACHERS, "edge_n-kd", "edge_n", [0, 1]),
         (PRETRAINING, "edge_n-masked", "edge_n", [0]),
         (DECAY, "edge_n-undecayed", "edge_n", [0]),
+        (AUGMENTATION, "edge_n-weak", "edge_n", [0]),
         (SCAN, "edge_n", "edge_n_noscan", [0]),
         (SCAN, "edge_n-undecayed", "edge_n_noscan", [0]),
     ]

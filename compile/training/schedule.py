@@ -18,12 +18,19 @@ def optimizer_from_recipe(model: nn.Module, recipe: Recipe) -> torch.optim.Optim
 
     A scan's stacked biases of the time step have two axes but are no matrix: decay draws every step towards
     softplus(0), over the 115 epochs of what ships to three times the one it began with, which shortens its memory.
+    What a network of timm lists in `no_weight_decay` (Swin's table of position biases) is spared.
     """
     spared = () if recipe.scan_decay else SCAN_TIMES
+    listed = {
+        f"{within}.{name}"
+        for within, module in model.named_modules()
+        if hasattr(module, "no_weight_decay")
+        for name in module.no_weight_decay()
+    }
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
-        is_matrix = parameter.ndim > 1 and name.rpartition(".")[2] not in spared
+        is_matrix = parameter.ndim > 1 and name.rpartition(".")[2] not in spared and name not in listed
         (decayed if is_matrix else plain).append(parameter)
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     if recipe.optimizer == "sgd":

@@ -269,3 +269,15 @@ def test_weight_decay_reaches_what_sets_the_scan_s_times_only_if_asked_to(scan_d
     decayed, _ = optimizer_from_recipe(model, replace(RECIPE, scan_decay=scan_decay)).param_groups
     names = {name for name, value in model.named_parameters() if any(value is one for one in decayed["params"])}
     assert names == {"in_proj.weight", "conv2d.weight", "x_proj_weight", "dt_projs_weight", "out_proj.weight"} | more
+
+
+def test_weight_decay_spares_what_a_network_of_timm_lists() -> None:
+    from compile.model.comparators import Comparator
+    from compile.training.schedule import optimizer_from_recipe
+
+    model = Comparator("swin_tiny", 2)
+    _, spared = optimizer_from_recipe(torch.nn.ModuleDict({"student": model}), RECIPE).param_groups
+    names = {name for name, value in model.named_parameters() if any(value is one for one in spared["params"])}
+    tables = {name for name, _ in model.named_parameters() if name.endswith("relative_position_bias_table")}
+    assert len(tables) == 12
+    assert tables < names

@@ -7,7 +7,7 @@ from statistics import mean
 from typing import Any
 
 from calibration.dataset import number_of_people
-from tests.study.paired import DECAY, PRETRAINING, SCAN, TEACHERS, Answered, f1_with_one_brain
+from tests.study.paired import AUGMENTATION, DECAY, PRETRAINING, SCAN, TEACHERS, Answered, f1_with_one_brain
 from tests.study.rows import trainings
 
 PICTURE = "pictures/study.png"
@@ -17,14 +17,15 @@ Written by `python -m tests.study.table` from `docs/evidence/study.json`; the tr
 started by `make study DATA=LABELS.csv SONONET=WEIGHTS`. One row a model and a way of training it. Images: the shipped
 test split, {n} images of six planes of {patients} patients, a part of FETAL_PLANES_DB's official test split. **Not
 comparable with published figures of the full set.** Nothing was chosen by these images but the comparators and teacher
-in the pairs below, and the comparator that is distilled (`efficientnet_b0-kd`). Intervals: 95 %, bootstrap by patient,
+in the pairs below, and the comparators that are distilled. Intervals: 95 %, bootstrap by patient,
 seed 0; of several trainings only the first has one. MACs and time are those of
 the last size in a row's schedule, so compare rows of one size; time: INT8, one thread, as a ratio to the shipped
 `edge_n` (224 px), timed in the same run. Cervix, other: {rejects} images. "+ teachers" is distilled from
 {teachers};
 `-masked` painted hidden parts of all training images first, without labels; of `-undecayed` weight decay
-spares the scan's time-step biases, as Mamba does; everything else but the teachers starts
-from fresh weights. A teacher's row may be a later run of its command than the one that taught (decision 29).
+spares the scan's time-step biases, as Mamba does; `-weak` changes the images less and mixes none; everything
+else but the teachers starts from fresh weights. A teacher's row may be a later run of its command than the one
+that taught (decision 29).
 {done} of {planned} trainings are done.
 
 ![macro-F1 and time of every row]({picture})
@@ -59,6 +60,7 @@ CHANGES = {
     SCAN: "a scan",
     PRETRAINING: "painting hidden cells first",
     DECAY: "no decay of time steps",
+    AUGMENTATION: "images changed less",
 }
 FOLD_COLUMNS = (
     "|row|tested|schedule|trained on|planes|macro-F1|accepted|right of those|cervix, other refused|\n"

@@ -18,8 +18,9 @@ LARGEST = 30e6  # parameters of a comparator that a student is measured against
 OURS = ("edge_n", "edge_s")
 BRAIN = "brain_"  # begin of the labels of one body region that sets of fewer classes take together
 KD, TWIN = "-kd", "_noscan"  # in a row's id: distilled, without a scan
-PAINTED, UNDECAYED = "-masked", "-undecayed"  # painted hidden cells first; a scan's time steps free of weight decay
-TEACHERS, SCAN, PRETRAINING, DECAY = "teachers", "scan", "pretraining", "decay"
+UNDECAYED = "-undecayed"  # a scan's time steps free of weight decay
+TEACHERS, SCAN, PRETRAINING, DECAY, AUGMENTATION = "teachers", "scan", "pretraining", "decay", "augmentation"
+CHANGES = {TEACHERS: KD, PRETRAINING: "-masked", DECAY: UNDECAYED, AUGMENTATION: "-weak"}
 
 Row = Mapping[str, Any]  # as study.json keeps it; `answers` are the most probable planes of its INT8 bundle
 Rows = Mapping[str, Row]  # row-seed -> row
@@ -98,9 +99,8 @@ def gains(rows: Rows, images: Answered) -> list[dict[str, Any]]:
         seeds.setdefault(row, set()).add(seed)
     made = []
     for row in seeds:
-        without = {TEACHERS: row.partition(KD)[0] if KD in row else "", SCAN: twin_of(row)}
-        without[PRETRAINING] = row.partition(PAINTED)[0] if PAINTED in row else ""
-        without[DECAY] = row.partition(UNDECAYED)[0] if UNDECAYED in row else ""
+        without = {change: row.partition(part)[0] for change, part in CHANGES.items() if part in row}
+        without[SCAN] = twin_of(row)
         for change, other in without.items():
             common = sorted(seeds[row] & seeds.get(other, set()))
             if common:
