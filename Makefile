@@ -9,15 +9,17 @@ EVIDENCE ?= docs/evidence
 STUDY ?= build/study
 export ORT_DISABLE_TELEMETRY := 1 # as edge/__init__.py does, for programs that load ONNX Runtime first
 
-.PHONY: run test nightly check evidence study pictures compat firmware clean
+.PHONY: run bundle test nightly check evidence study pictures compat firmware clean
 
-run: $(VENV)/run.stamp
-	$(EDGE) compile edge_n -o build/fetal-planes.edge
+run: bundle
 	$(EDGE) evaluate build/fetal-planes.edge --list 32
 	@echo "The bundle lies at build/fetal-planes.edge; see it work: $(EDGE) serve build/fetal-planes.edge --source demo"
 
+bundle: $(VENV)/run.stamp
+	$(EDGE) compile edge_n -o build/fetal-planes.edge
+
 test: $(VENV)/test.stamp
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+	$(VENV)/bin/python -m pytest -n 3 --dist loadfile  # many tests wait for a process or a clock, so more workers than cores
 
 # What takes too long for every change: a camera in an emulated machine (needs Debian's qemu-system-x86, busybox-static,
 # cpio, kmod, linux-image-amd64).
@@ -31,8 +33,7 @@ check: $(VENV)/test.stamp
 	$(VENV)/bin/python -m pytest -q tests/test_architecture.py
 
 # Every figure that the documents quote, measured again. SCALE=small takes minutes less and is what CI runs.
-evidence: $(VENV)/test.stamp
-	$(EDGE) compile edge_n -o build/fetal-planes.edge
+evidence: $(VENV)/test.stamp bundle
 	$(EDGE) compile edge_n -o build/fetal-planes-fp32.edge --precision fp32
 	$(EDGE) compile edge_s -o build/edge_s.edge
 	$(EDGE) compile edge_s -o build/edge_s-fp32.edge --precision fp32
@@ -48,13 +49,11 @@ study: $(VENV)/test.stamp
 	$(VENV)/bin/python -m tests.study.tried --work $(STUDY) --data $(DATA)
 
 # Every lowering on ONNX Runtime 1.17.3, 1.20.1 and 1.23.2, each in an environment of its own.
-compat: $(VENV)/test.stamp
-	$(EDGE) compile edge_n -o build/fetal-planes.edge
+compat: $(VENV)/test.stamp bundle
 	$(VENV)/bin/python -m tests.compat.check_old_runtimes
 
 # The pictures in the documents; the page's need Debian's chromium.
-pictures: $(VENV)/test.stamp
-	$(EDGE) compile edge_n -o build/fetal-planes.edge
+pictures: $(VENV)/test.stamp bundle
 	$(EDGE) evaluate build/fetal-planes.edge --report build/report
 	cp build/report/answers.png build/report/confusion.png docs/pictures/
 	$(VENV)/bin/python -m tests.edge.page.browser.pictures

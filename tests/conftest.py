@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import os
 import signal
@@ -211,8 +212,20 @@ def stripes_made(stripes: Path, stripes_onnx: Path, tmp_path_factory: pytest.Tem
 
 @pytest.fixture(scope="session")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """The shipped student, compiled to INT8 by the command line as `make run` does."""
-    return _made(tmp_path_factory.mktemp("shipped"), "shipped", "edge_n")
+    """The shipped student, compiled to INT8 by the command line as `make run` does; once for all workers of a run."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shipped"
+    folder.mkdir(exist_ok=True)
+    told = folder / "made.json"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if told.is_file():
+            return Made(
+                folder / "shipped.edge", folder / "home", folder / "work" / "shipped", json.loads(told.read_text())
+            )
+        made = _made(folder, "shipped", "edge_n")
+        told.write_text(json.dumps(made.document))
+    return made
 
 
 def _made(folder: Path, name: str, *arguments: object) -> Made:
