@@ -74,7 +74,9 @@ def test_folds_by_patient_are_pooled_and_scanners_stand_alone() -> None:
     made = [
         {"row": by, "by": by, "epochs": "1@32", "crossval": {**part, "folds": folds}} for by in ("patient", "machine")
     ]
-    text = page({"rows": [], "pairs": [], "gains": [], "crossval": made}, images)
+    pair = {"ours": "a-cv-0", "other": "b-cv-0", "points": 5.5, "interval": [2.9, 8.1], "mcnemar_p": 0.25}
+    text = page({"rows": [], "pairs": [], "gains": [], "crossval": made, "fold_pairs": [pair]}, images)
+    assert "| a-cv-0 | b-cv-0 | +5.5 | [+2.9, +8.1] | 0.250 |\n\n## One scanner" in text
     shares = "7 | 0.800 [0.700, 0.900] | 0.900 | - | 0.500 of 4 |"
     assert f"| `patient` | all | 1@32 | 15 | {shares}" in text and f"| `machine` | 2 | 1@32 | 20 | {shares}" in text
     assert "| `patient` | 1 |" not in text and "| `machine` | all |" not in text

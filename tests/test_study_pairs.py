@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,15 +17,19 @@ from tests.study.paired import (
     SCAN,
     TEACHERS,
     Answered,
+    answered_from_folds,
     best_comparator,
     difference,
     f1_with_one_brain,
+    fold_pairs,
     gains,
     shipped_pairs,
 )
 
 TRUTH = [0, 1] * 10
 IMAGES = Answered("a" * 64, ("femur", "thorax"), np.array([*TRUTH, -1]), [f"P{number // 2}" for number in range(20)])
+
+FOLDED = ("edge_n-cv-0", "edge_n_noscan-cv-0", "resnet18-cv-0", "edge_n-kd-cv-0", "sononet16-pretrained-cv-0")
 
 
 def answered(wrong: int, parameters: int = 4_000_000) -> dict[str, Any]:
@@ -117,3 +122,26 @@ def test_with_the_brain_as_one_only_other_mistakes_count() -> None:
     images = Answered("a" * 64, labels, np.array([0, 0, 1, 1, 2, 2, -1]), ["p"] * 6)
     told = f1_with_one_brain({"name": "made-0", "answers": [0, 1, 2, 1, 1, 2, 0]}, images)
     assert told == pytest.approx(f1_score([0, 0, 1, 1, 1, 1], [0, 1, 1, 1, 1, 1], average="macro"))
+
+
+def test_pooled_folds_are_compared_in_the_order_of_their_files(tmp_path: Path) -> None:
+    shown = {"b.png": ("thorax", "Q", "femur"), "a.png": ("femur", "P", "femur"), "c.png": ("cervix", "P", "thorax")}
+    lines = [f"{file},fpdb,{who},{label},1,{plane},no,0,0.5,0.4,0.1" for file, (label, who, plane) in shown.items()]
+    head = "file,dataset,patient,label,fold,plane,answer,accepted,femur,thorax,not_standard"
+    (tmp_path / "p.csv").write_text("\n".join([head, *lines]), "utf-8")
+    images, answers = answered_from_folds(tmp_path / "p.csv")
+    assert (images.labels, images.truth.tolist(), images.patients) == (("femur", "thorax"), [0, 1, -1], ["0", "1"])
+    assert answers == [0, 0, 1]
+    (tmp_path / "p.csv").write_text("\n".join([head, *lines]).replace("cervix", "other"), "utf-8")
+    assert answered_from_folds(tmp_path / "p.csv")[0].digest != images.digest
+
+
+def test_students_are_compared_on_pooled_folds_with_comparators_twin_and_their_plain_training() -> None:
+    rows = {name: answered(wrong) for wrong, name in enumerate(FOLDED)}
+    told = [(pair["ours"], pair["other"]) for pair in fold_pairs(rows, IMAGES)]
+    assert told == [
+        ("edge_n-cv-0", "edge_n_noscan-cv-0"),
+        ("edge_n-cv-0", "resnet18-cv-0"),
+        ("edge_n-kd-cv-0", "edge_n-cv-0"),
+    ]
+    assert fold_pairs({"resnet18-cv-0": answered(0)}, IMAGES) == []

@@ -70,6 +70,10 @@ CROSSVAL = {
     "patient": f"\n## 5-fold cross-validation by patient, float models, all folds pooled\n\n{FOLD_COLUMNS}",
     "machine": f"\n## One scanner left out at a time, float models\n\n{FOLD_COLUMNS}",
 }
+FOLD_PAIRS = (
+    "\nThe same answers paired, one seed; positive: ours is better. Plain rows have one schedule and no teachers.\n\n"
+    "| ours | other | macro-F1 points | interval | McNemar p |\n|---|---|---|---|---|\n"
+)
 COLUMNS = (
     "row|parameters|MACs (G)|schedule|seeds|macro-F1, INT8|interval|brain as one|float|accepted|cervix, other refused"
     "|time"
@@ -94,14 +98,20 @@ def page(document: Mapping[str, Any], images: Answered) -> str:
     for name in dict.fromkeys(row["row"] for row in rows):
         text += line_of([row for row in rows if row["row"] == name], images)
     text += PAIRS if document["pairs"] else ""
-    for pair in document["pairs"]:
-        text += f"| {pair['ours']} | {pair['other']} | {points_of(pair)} | {p_of(pair)} |\n"
+    text += "".join(map(pair_line, document["pairs"]))
     text += GAINS if document["gains"] else ""
     for pair in document["gains"]:
         seeds = ", ".join(map(str, pair["seeds"]))
         text += f"| {CHANGES[pair['change']]} | `{pair['row']}` | `{pair['other']}` | {seeds} | {points_of(pair)} |\n"
     folds = {by: folds_of(crossvals, by) for by in CROSSVAL}
+    if pairs := document.get("fold_pairs"):
+        folds["patient"] += FOLD_PAIRS + "".join(map(pair_line, pairs))
     return text + "".join(CROSSVAL[by] + lines for by, lines in folds.items() if lines) + PUBLISHED
+
+
+def pair_line(pair: Mapping[str, Any]) -> str:
+    """A line of a table of pairs."""
+    return f"| {pair['ours']} | {pair['other']} | {points_of(pair)} | {p_of(pair)} |\n"
 
 
 def points_of(pair: Mapping[str, Any]) -> str:

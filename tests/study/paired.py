@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,8 @@ from calibration.evaluate import Evaluation, Interval
 from calibration.mcnemar import mcnemar_from_answers
 from calibration.metrics import confusion_from_answers, f1_from_confusion, interval_by_patient
 from edge.errors import LabelsError
+from edge.files import sha256_from_bytes
+from edge.prediction import NOT_STANDARD
 
 LARGEST = 30e6  # parameters of a comparator that a student is measured against
 OURS = ("edge_n", "edge_s")
@@ -43,6 +48,24 @@ class Answered:
     patients: list[str]
 
 
+def answered_from_folds(path: Path) -> tuple[Answered, list[int]]:
+    """The images that a cross-validation tested, fold by fold, and its answers to them.
+
+    Args:
+        path: `predictions.csv` of `edge crossval`.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        lines = sorted(csv.DictReader(file), key=lambda line: line["file"])
+    columns = list(lines[0])
+    labels = columns[columns.index("accepted") + 1 : columns.index(NOT_STANDARD)]
+    truth = np.array([labels.index(line["label"]) if line["label"] in labels else -1 for line in lines])
+    shown = [line for line in lines if line["label"] in labels]
+    numbers = {name: str(number) for number, name in enumerate(dict.fromkeys(line["patient"] for line in shown))}
+    patients = ["" if not line["patient"] else numbers[line["patient"]] for line in shown]
+    digest = sha256_from_bytes(json.dumps([(line["file"], line["label"]) for line in lines]).encode())
+    return Answered(digest, tuple(labels), truth, patients), [labels.index(line["plane"]) for line in lines]
+
+
 def answered_from_evaluation(evaluation: Evaluation) -> Answered:
     """What an evaluation says of its images."""
     return Answered(evaluation.dataset.digest, evaluation.labels, evaluation.truth, evaluation.plane_patients)
@@ -62,6 +85,14 @@ def shipped_pairs(rows: Rows, images: Answered) -> list[dict[str, Any]]:
         pairs += [(f"{model}-0", plain), (f"{model}{KD}-0", taught or plain)]
         made += [pair_of(ours, other, rows, images) for ours, other in pairs if {ours, other} <= rows.keys()]
     return made
+
+
+def fold_pairs(rows: Rows, images: Answered) -> list[dict[str, Any]]:
+    """Students on the pooled answers of a cross-validation: plain against comparators and twin, distilled on plain."""
+    plain = f"{OURS[0]}-cv-0"
+    against = [(plain, other) for other in rows if is_comparator(other) or TWIN in other]
+    against += [(ours, plain) for ours in rows if ours.startswith(OURS) and KD in ours]
+    return [pair_of(ours, other, rows, images) for ours, other in against if plain in rows]
 
 
 def pair_of(ours: str, other: str, rows: Rows, images: Answered) -> dict[str, Any]:

@@ -13,17 +13,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from calibration.benchmark import timings_from_files
 from calibration.dataset import Dataset, number_of_people
 from calibration.evaluate import Evaluation, evaluation_from_session
 from calibration.samples_set import gate_dataset
+from compile.training.crossval.report import PREDICTIONS
 from edge.commands.terminal import user_keyring
 from edge.errors import EdgeError
 from edge.files import write_atomic
 from edge.protocol import load_protocol
 from edge.session import open_session
 from tests.study.page import PICTURE, page
-from tests.study.paired import answered_from_evaluation, gains, shipped_pairs
+from tests.study.paired import (
+    Answered,
+    answered_from_evaluation,
+    answered_from_folds,
+    fold_pairs,
+    gains,
+    shipped_pairs,
+)
 from tests.study.picture import png_from_rows
 from tests.study.rows import trainings
 from tests.study.run import edge
@@ -45,6 +55,10 @@ def main() -> None:
     made = [name for name, training in found.items() if not training.by]
     times = {t.file: t.p50_ms for t in timed([shipped, *(arguments.work / f"{name}-int8.edge" for name in made)])}
     new = {name: record_of(arguments.work, name) for name in found}
+    folds = kept_folds(evidence)
+    for name in (name for name, training in found.items() if training.by == "patient"):
+        folds, answers = answered_from_folds(arguments.work / name / PREDICTIONS)
+        new[name] |= {"images_sha256": folds.digest, "answers": answers}
     for name in made:
         both = {p: evaluated(arguments.work / f"{name}-{p}.edge", dataset) for p in ("int8", "fp32")}
         new[name] |= figures_of_both(both, times[f"{name}-int8.edge"] / times[shipped.name])
@@ -53,6 +67,9 @@ def main() -> None:
     named = {row["name"]: row for row in rows}
     compared = {"pairs": shipped_pairs(named, images), "gains": gains(named, images)}
     document = {"schema": 2, "images_sha256": images.digest, "rows": rows, **compared, "crossval": crossvals}
+    if folds is not None:
+        same = {row["name"]: row for row in crossvals if row.get("images_sha256") == folds.digest}
+        document |= {"fold_images": document_of(folds), "fold_pairs": fold_pairs(same, folds)}
     write_atomic(evidence, (json.dumps(document, indent=1) + "\n").encode())
     patients = number_of_people(images.patients)
     caption = f"{len(images.patients)} test images of {patients} patients; bars: 95 % by patient"
@@ -82,6 +99,18 @@ def kept_records(evidence: Path, digest: str) -> dict[str, dict[str, Any]]:
     rows = document["rows"] if document.get("images_sha256") == digest else []
     schedules = {training.name: training.epochs for training in trainings()}
     return {row["name"]: row for row in [*rows, *document["crossval"]] if schedules.get(row["name"]) == row["epochs"]}
+
+
+def kept_folds(evidence: Path) -> Answered | None:
+    """Images of the cross-validations that an earlier run compared; None at first."""
+    kept = json.loads(evidence.read_text("utf-8")).get("fold_images") if evidence.is_file() else None
+    return kept and Answered(kept["sha256"], tuple(kept["labels"]), np.array(kept["truth"]), kept["patients"])
+
+
+def document_of(folds: Answered) -> dict[str, Any]:
+    """The same for study.json; patients are numbers of it alone."""
+    truth = [int(number) for number in folds.truth]
+    return {"sha256": folds.digest, "labels": list(folds.labels), "truth": truth, "patients": folds.patients}
 
 
 def record_of(work: Path, name: str) -> dict[str, Any]:
