@@ -19,6 +19,7 @@ from edge.bundle import (
 )
 from edge.errors import DeviceError, EdgeError, TrustError
 from edge.keyring import Keyring
+from edge.loading import load_bundle
 from edge.manifest import Manifest
 from edge.record import bytes_from_record
 from edge.signature import SigningKey, fingerprint_from_public
@@ -173,3 +174,10 @@ def test_an_unknown_and_a_revoked_key_are_told_apart(packed: bytes, tmp_path: Pa
     keyring.revoke("maker")
     with pytest.raises(TrustError, match="revoked"):
         bundle_from_bytes(packed, keyring.public_from_fingerprint)
+
+
+@pytest.mark.parametrize("damaged", [lambda data: data[:-1], lambda data: b"PK" + data])
+def test_a_refused_file_is_named(packed: bytes, damaged: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    (tmp_path / "b.edge").write_bytes(damaged(packed))
+    with pytest.raises(TrustError, match=r"b\.edge: The "):
+        load_bundle(tmp_path / "b.edge", Keyring(tmp_path))
