@@ -70,6 +70,7 @@ def test_teachers_pretraining_and_scan_are_told_apart_over_the_seeds_that_both_s
         "edge_n-masked-0": 3,
         "edge_n-undecayed-0": 1,
         "edge_n-weak-0": 5,
+        "edge_n-kd-weak-0": 2,
     }
     found = gains({name: answered(wrong) for name, wrong in counts.items()}, IMAGES)
     told = [(pair["change"], pair["row"], pair["other"], pair["seeds"]) for pair in found]
@@ -79,6 +80,8 @@ def test_teachers_pretraining_and_scan_are_told_apart_over_the_seeds_that_both_s
         (PRETRAINING, "edge_n-masked", "edge_n", [0]),
         (DECAY, "edge_n-undecayed", "edge_n", [0]),
         (AUGMENTATION, "edge_n-weak", "edge_n", [0]),
+        (TEACHERS, "edge_n-kd-weak", "edge_n-weak", [0]),
+        (AUGMENTATION, "edge_n-kd-weak", "edge_n-kd", [0]),
         (SCAN, "edge_n", "edge_n_noscan", [0]),
         (SCAN, "edge_n-undecayed", "edge_n_noscan", [0]),
     ]

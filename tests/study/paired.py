@@ -130,7 +130,7 @@ def gains(rows: Rows, images: Answered) -> list[dict[str, Any]]:
         seeds.setdefault(row, set()).add(seed)
     made = []
     for row in seeds:
-        without = {change: row.partition(part)[0] for change, part in CHANGES.items() if part in row}
+        without = {change: without_part(row, part) for change, part in CHANGES.items() if part in row}
         without[SCAN] = twin_of(row)
         for change, other in without.items():
             common = sorted(seeds[row] & seeds.get(other, set()))
@@ -139,6 +139,12 @@ def gains(rows: Rows, images: Answered) -> list[dict[str, Any]]:
                 pair = {"change": change, "row": row, "other": other, "seeds": [int(seed) for seed in common]}
                 made.append({**pair, "points": round(points, 2), "interval": [round(end, 2) for end in interval]})
     return sorted(made, key=lambda pair: pair["change"] == SCAN)
+
+
+def without_part(row: str, part: str) -> str:
+    """Id of the row that lacks one change alone: for `-kd` of `edge_n-kd-weak` it is `edge_n-weak`."""
+    head, _, tail = row.partition(part)
+    return head + tail if tail in CHANGES.values() else head
 
 
 def twin_of(row: str) -> str:
