@@ -14,7 +14,7 @@ from pathlib import Path
 from calibration.dataset import Dataset
 from calibration.formats import load_dataset
 from calibration.looks import patients_from_looks
-from calibration.splits import check_disjoint, split_by_patient
+from calibration.splits import check_disjoint, split_by_patient, without_known
 from edge.errors import LabelsError
 
 SAMPLES = Path(__file__).parent / "samples" / "labels.csv"
@@ -96,6 +96,14 @@ def held_out_dataset(path: Path | None, dataset: Dataset) -> Dataset:
     else:
         held_out = checked_dataset(path)
     return replace(held_out, samples=tuple(sample for sample in held_out.samples if sample.split != "train"))
+
+
+def note_on_held_out(dataset: Dataset, held_out: Dataset) -> str:
+    """How many images of the split train their patients or files keep from training; empty for none."""
+    train = dataset.where(split="train")
+    if left_out := len(train.samples) - len(without_known(train, held_out).samples):
+        return f"{left_out} of {len(train.samples)} training images are left out: their patient or file is held out."
+    return ""
 
 
 def split_dataset(path: Path | None, split: str) -> Dataset:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from edge.commands.terminal import show_notices
 from edge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def training_machine(quiet: bool) -> Iterator[tuple[Workers, Progress]]:
 def _run(recipe: Recipe, sources: Sources, output: Path, work: Path | None, threads: int | None, as_json: bool) -> None:
     import torch
 
-    from calibration.samples_set import checked_dataset, dataset_with_splits, held_out_dataset
+    from calibration.samples_set import checked_dataset, dataset_with_splits, held_out_dataset, note_on_held_out
     from compile.training.recipe import NOT_STANDARD
     from compile.training.recipe_file import checked_recipe
     from compile.training.student import student_from_dataset
@@ -247,19 +248,10 @@ def _run(recipe: Recipe, sources: Sources, output: Path, work: Path | None, thre
         dataset = dataset_with_splits(sources.data)
         more = [checked_dataset(path) for path in sources.unlabelled]
         held = held_out_dataset(sources.held_out, dataset)
-        artifact = student_from_dataset(
-            dataset,
-            held,
-            recipe,
-            folder,
-            output,
-            progress,
-            teachers,
-            more,
-            workers,
-            initial=sources.initial,
-            kept=sources.views,
-        )
+        if workers.writes and (note := note_on_held_out(dataset, held)):
+            show_notices([note])
+        learned = (dataset, held, recipe, folder, output, progress, teachers, more, workers)
+        artifact = student_from_dataset(*learned, initial=sources.initial, kept=sources.views)
         if workers.writes:
             _print(artifact, folder, as_json)
 

@@ -72,7 +72,7 @@ class Recipe:
         weight_decay: on matrices and kernels.
         scan_decay: whether it pulls at a scan's time-step biases and state matrix as well, as it did when what ships
             was trained; Mamba spares them.
-        warmup_epochs: linear rise of the learning rate.
+        warmup_epochs: linear rise of the learning rate; at most half of the schedule.
         label_smoothing: of the cross-entropy.
         mixup: parameter of the Beta distribution; 0 for none.
         drop_path: stochastic depth of the last block.

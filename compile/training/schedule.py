@@ -45,7 +45,8 @@ def rate_at(recipe: Recipe, position: float) -> float:
         recipe: peak, rise and length.
         position: epochs done, a fraction within an epoch.
     """
-    if position < recipe.warmup_epochs:
-        return recipe.lr * (position + START) / recipe.warmup_epochs
-    done = (position - recipe.warmup_epochs) / max(1, recipe.epochs - recipe.warmup_epochs)
+    rise = min(recipe.warmup_epochs, recipe.epochs / 2)
+    if position < rise:
+        return recipe.lr * (position + START) / rise
+    done = (position - rise) / (recipe.epochs - rise)
     return recipe.lr * 0.5 * (1 + math.cos(math.pi * done))

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from calibration.dataset import Dataset
+from calibration.samples_set import note_on_held_out
 from compile.model.checkpoint import teacher_from_checkpoint
 from compile.training.recipe import Distillation, Recipe
 from compile.training.recipe_file import checked_recipe, labels_from_file, phases_from_text, recipe_from_toml
@@ -120,6 +121,8 @@ def test_the_command_trains_and_tells_its_last_epoch(
     assert done.code == 0, done.err
     assert done.document["last_epoch"]["epoch"] == 1 and done.document["weights"] == str(weights)
     assert weights.is_file() and Path(done.document["log"]).is_file()
+    assert "note: 3 of 10 training images are left out" in done.err
+    assert note_on_held_out(data[0], replace(data[1], samples=())) == ""
 
 
 BAD = {
@@ -248,6 +251,8 @@ def test_the_rate_rises_linearly_and_falls_as_a_cosine_to_zero() -> None:
     recipe = Recipe(phases=phases_from_text("20@32"), warmup_epochs=5, lr=0.1)
     rates = np.array([rate_at(recipe, position) for position in (0, 2.5, 5, 12.5, 20)])
     assert rates == pytest.approx([0.0002, 0.0502, 0.1, 0.05, 0], abs=1e-6)
+    short = replace(recipe, phases=phases_from_text("2@32"))
+    assert [rate_at(short, position) for position in (1, 2)] == pytest.approx([0.1, 0])  # it rises for half of it
 
 
 def test_weight_decay_spares_biases_and_norms() -> None:
