@@ -13,6 +13,7 @@ from edge.errors import LabelsError
 from tests.study.paired import (
     AUGMENTATION,
     DECAY,
+    DECOUPLED,
     PRETRAINING,
     SCAN,
     TEACHERS,
@@ -71,6 +72,7 @@ def test_teachers_pretraining_and_scan_are_told_apart_over_the_seeds_that_both_s
         "edge_n-undecayed-0": 1,
         "edge_n-weak-0": 5,
         "edge_n-kd-weak-0": 2,
+        "edge_n-kd-dkd-0": 1,
     }
     found = gains({name: answered(wrong) for name, wrong in counts.items()}, IMAGES)
     told = [(pair["change"], pair["row"], pair["other"], pair["seeds"]) for pair in found]
@@ -82,6 +84,7 @@ def test_teachers_pretraining_and_scan_are_told_apart_over_the_seeds_that_both_s
         (AUGMENTATION, "edge_n-weak", "edge_n", [0]),
         (TEACHERS, "edge_n-kd-weak", "edge_n-weak", [0]),
         (AUGMENTATION, "edge_n-kd-weak", "edge_n-kd", [0]),
+        (DECOUPLED, "edge_n-kd-dkd", "edge_n-kd", [0]),
         (SCAN, "edge_n", "edge_n_noscan", [0]),
         (SCAN, "edge_n-undecayed", "edge_n_noscan", [0]),
     ]

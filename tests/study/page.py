@@ -7,7 +7,17 @@ from statistics import mean
 from typing import Any
 
 from calibration.dataset import number_of_people
-from tests.study.paired import AUGMENTATION, DECAY, PRETRAINING, SCAN, TEACHERS, Answered, f1_with_one_brain
+from tests.study.paired import (
+    AUGMENTATION,
+    DECAY,
+    DECOUPLED,
+    PRETRAINING,
+    RANKED,
+    SCAN,
+    TEACHERS,
+    Answered,
+    f1_with_one_brain,
+)
 from tests.study.rows import trainings
 
 PICTURE = "pictures/study.png"
@@ -61,6 +71,8 @@ CHANGES = {
     PRETRAINING: "painting hidden cells first",
     DECAY: "no decay of time steps",
     AUGMENTATION: "images changed less",
+    DECOUPLED: "DKD instead of KD",
+    RANKED: "DIST instead of KD",
 }
 FOLD_COLUMNS = (
     "|row|tested|schedule|trained on|planes|macro-F1|accepted|right of those|cervix, other refused|\n"

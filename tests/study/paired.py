@@ -25,7 +25,15 @@ BRAIN = "brain_"  # begin of the labels of one body region that sets of fewer cl
 KD, TWIN = "-kd", "_noscan"  # in a row's id: distilled, without a scan
 UNDECAYED = "-undecayed"  # a scan's time steps free of weight decay
 TEACHERS, SCAN, PRETRAINING, DECAY, AUGMENTATION = "teachers", "scan", "pretraining", "decay", "augmentation"
-CHANGES = {TEACHERS: KD, PRETRAINING: "-masked", DECAY: UNDECAYED, AUGMENTATION: "-weak"}
+DECOUPLED, RANKED = "dkd", "dist"
+CHANGES = {
+    TEACHERS: KD,
+    PRETRAINING: "-masked",
+    DECAY: UNDECAYED,
+    AUGMENTATION: "-weak",
+    DECOUPLED: "-dkd",
+    RANKED: "-dist",
+}
 
 Row = Mapping[str, Any]  # as study.json keeps it; `answers` are the most probable planes of its INT8 bundle
 Rows = Mapping[str, Row]  # row-seed -> row
