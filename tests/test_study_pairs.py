@@ -30,7 +30,8 @@ from tests.study.paired import (
 TRUTH = [0, 1] * 10
 IMAGES = Answered("a" * 64, ("femur", "thorax"), np.array([*TRUTH, -1]), [f"P{number // 2}" for number in range(20)])
 
-FOLDED = ("edge_n-cv-0", "edge_n_noscan-cv-0", "resnet18-cv-0", "edge_n-kd-cv-0", "sononet16-pretrained-cv-0")
+PLAIN_FOLDS = ("edge_n-cv-0", "edge_n_noscan-cv-0", "resnet18-cv-0", "sononet16-pretrained-cv-0")
+FOLDED = (*PLAIN_FOLDS, "edge_n-kd-cv-0", "edge_s-kd-cv-0", "resnet18-kd-cv-0")
 
 
 def answered(wrong: int, parameters: int = 4_000_000) -> dict[str, Any]:
@@ -142,12 +143,16 @@ def test_pooled_folds_are_compared_in_the_order_of_their_files(tmp_path: Path) -
     assert answered_from_folds(tmp_path / "p.csv")[0].digest != images.digest
 
 
-def test_students_are_compared_on_pooled_folds_with_comparators_twin_and_their_plain_training() -> None:
+def test_students_are_compared_on_pooled_folds_with_what_is_taught_alike_and_the_taught_with_the_plain() -> None:
     rows = {name: answered(wrong) for wrong, name in enumerate(FOLDED)}
     told = [(pair["ours"], pair["other"]) for pair in fold_pairs(rows, IMAGES)]
     assert told == [
         ("edge_n-cv-0", "edge_n_noscan-cv-0"),
         ("edge_n-cv-0", "resnet18-cv-0"),
+        ("edge_n-kd-cv-0", "resnet18-kd-cv-0"),
+        ("edge_s-kd-cv-0", "edge_n-kd-cv-0"),
+        ("edge_s-kd-cv-0", "resnet18-kd-cv-0"),
         ("edge_n-kd-cv-0", "edge_n-cv-0"),
+        ("resnet18-kd-cv-0", "resnet18-cv-0"),
     ]
     assert fold_pairs({"resnet18-cv-0": answered(0)}, IMAGES) == []

@@ -83,8 +83,9 @@ CROSSVAL = {
     "machine": f"\n## One scanner left out at a time, float models\n\n{FOLD_COLUMNS}",
 }
 FOLD_PAIRS = (
-    "\nThe same answers paired, one seed; positive: ours is better. Plain rows have one schedule and no teachers.\n\n"
-    "| ours | other | macro-F1 points | interval | McNemar p |\n|---|---|---|---|---|\n"
+    "\nThe same answers paired, one seed, one schedule; positive: the row is better than the other. `-kd-`: with the\n"
+    "teacher of the fold.\n\n"
+    "| row | other | macro-F1 points | interval | McNemar p |\n|---|---|---|---|---|\n"
 )
 COLUMNS = (
     "row|parameters|MACs (G)|schedule|seeds|macro-F1, INT8|interval|brain as one|float|accepted|cervix, other refused"

@@ -96,11 +96,14 @@ def shipped_pairs(rows: Rows, images: Answered) -> list[dict[str, Any]]:
 
 
 def fold_pairs(rows: Rows, images: Answered) -> list[dict[str, Any]]:
-    """Students on the pooled answers of a cross-validation: plain against comparators and twin, distilled on plain."""
-    plain = f"{OURS[0]}-cv-0"
-    against = [(plain, other) for other in rows if is_comparator(other) or TWIN in other]
-    against += [(ours, plain) for ours in rows if ours.startswith(OURS) and KD in ours]
-    return [pair_of(ours, other, rows, images) for ours, other in against if plain in rows]
+    """Pooled answers of a cross-validation: students against others taught alike, and what teachers gain a network."""
+    against = []
+    for ours in (name for name in rows if name.startswith(OURS) and TWIN not in name):
+        alike = [other for other in rows if (KD in other) is (KD in ours)]
+        smaller = [other for other in alike if ours.startswith(OURS[1]) and other.startswith(f"{OURS[0]}-")]
+        against += [(ours, other) for other in alike if is_comparator(other) or TWIN in other or other in smaller]
+    against += [(name, name.replace(KD, "")) for name in rows if KD in name]
+    return [pair_of(ours, other, rows, images) for ours, other in against if other in rows]
 
 
 def pair_of(ours: str, other: str, rows: Rows, images: Answered) -> dict[str, Any]:
