@@ -11,6 +11,7 @@ from tests.study.paired import (
     AUGMENTATION,
     DECAY,
     DECOUPLED,
+    NETWORK,
     PRETRAINING,
     RANKED,
     SCAN,
@@ -44,13 +45,13 @@ that taught (decision 29).
 PAIRS = (
     "\nOurs against others, paired on the same images; positive: ours is better. Comparators: those of at most\n"
     "30 M parameters, plain and distilled, that have the highest macro-F1 on these very images; the teacher\n"
-    "with the highest, too. What ships was trained longer than comparators, and with teachers; rows without `ships`\n"
-    "have one schedule on both sides.\n\n"
+    "with the highest, too. What ships was trained longer than comparators, and with teachers. Seed 0.\n\n"
     "| ours | other | macro-F1 points | interval | McNemar p |\n|---|---|---|---|---|\n"
 )
 GAINS = (
-    "\nWhat one change gains at one schedule, mean over the seeds that both have. The intervals hold the choice of "
-    "patients, not that of seeds.\n\n"
+    "\nWhat one change gains at one schedule, mean over the seeds that both have; a student on the best comparator,\n"
+    "plain or with the same teachers: all seeds of each. The intervals hold the choice of patients, not that of\n"
+    "seeds.\n\n"
     "| change | row | against | seeds | macro-F1 points | interval |\n|---|---|---|---|---|---|\n"
 )
 PUBLISHED = (
@@ -73,6 +74,7 @@ CHANGES = {
     AUGMENTATION: "images changed less",
     DECOUPLED: "DKD instead of KD",
     RANKED: "DIST instead of KD",
+    NETWORK: "the network",
 }
 FOLD_COLUMNS = (
     "|row|tested|schedule|trained on|planes|macro-F1|accepted|right of those|cervix, other refused|\n"
@@ -114,7 +116,8 @@ def page(document: Mapping[str, Any], images: Answered) -> str:
     text += "".join(map(pair_line, document["pairs"]))
     text += GAINS if document["gains"] else ""
     for pair in document["gains"]:
-        seeds = ", ".join(map(str, pair["seeds"]))
+        sides = (", ".join(map(str, pair[side])) for side in ("seeds", "seeds_other"))
+        seeds = " / ".join(dict.fromkeys(sides))
         text += f"| {CHANGES[pair['change']]} | `{pair['row']}` | `{pair['other']}` | {seeds} | {points_of(pair)} |\n"
     folds = {by: folds_of(crossvals, by) for by in CROSSVAL}
     if pairs := document.get("fold_pairs"):
