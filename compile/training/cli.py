@@ -250,8 +250,9 @@ def _run(recipe: Recipe, sources: Sources, output: Path, work: Path | None, thre
         held = held_out_dataset(sources.held_out, dataset)
         if workers.writes and (note := note_on_held_out(dataset, held)):
             show_notices([note])
-        learned = (dataset, held, recipe, folder, output, progress, teachers, more, workers)
-        artifact = student_from_dataset(*learned, initial=sources.initial, kept=sources.views)
+        artifact = student_from_dataset(
+            dataset, held, recipe, folder, output, progress, teachers, more, workers, sources.initial, sources.views
+        )
         if workers.writes:
             _print(artifact, folder, as_json)
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,7 @@ def answered_from_evaluation(evaluation: Evaluation) -> Answered:
 
 def shipped_pairs(rows: Rows, images: Answered) -> list[dict[str, Any]]:
     """What ships against the best comparators, its best teacher, the plain student, the distilled one and the twin."""
-    plain, taught = best_comparator(rows, ""), best_comparator(rows, KD)
+    plain, taught = (f"{best_comparator(rows, kind)}-0" for kind in ("", KD))
     made = []
     for model in OURS:
         ships = f"{model}-ships-0"
@@ -117,14 +118,17 @@ def best_teacher(rows: Rows, taught: str) -> str:
 
 
 def best_comparator(rows: Rows, kind: str) -> str:
-    """Name (seed 0) of the best network of somebody else's, mean over its seeds, of at most 30 M parameters, plain or
-    distilled; empty if none."""
+    """Id of the best row of somebody else's network of at most 30 M parameters, mean over its seeds; empty if none.
+
+    Args:
+        rows: every training.
+        kind: `-kd` for distilled rows, empty for those without teachers.
+    """
     scores: dict[str, list[float]] = {}
     for name, row in rows.items():
         if is_comparator(name) and (KD in name) is bool(kind) and row["parameters"] <= LARGEST:
             scores.setdefault(name.rpartition("-")[0], []).append(float(row["int8"]["macro_f1"]))
-    best = max(scores, key=lambda row: sum(scores[row]) / len(scores[row]), default="")
-    return best and f"{best}-0"
+    return max(scores, key=lambda row: mean(scores[row]), default="")
 
 
 def is_comparator(name: str) -> bool:
@@ -143,9 +147,9 @@ def gains(rows: Rows, images: Answered) -> list[dict[str, Any]]:
         seeds.setdefault(row, set()).add(seed)
     compared = [(c, row, without_part(row, part)) for row in seeds for c, part in CHANGES.items() if part in row]
     compared += [(SCAN, row, twin_of(row)) for row in seeds]
-    for kind in ("", KD):
-        best = best_comparator(rows, kind).removesuffix("-0")
-        compared += [(NETWORK, f"{model}{kind}", best) for model in OURS]
+    further = [part for part in CHANGES.values() if part != KD]
+    usual = {name: row for name, row in rows.items() if not any(part in name for part in further)}
+    compared += [(NETWORK, f"{model}{kind}", best_comparator(usual, kind)) for kind in ("", KD) for model in OURS]
     made = []
     for change, row, other in compared:
         ours, others = (seeds.get(side, set()) for side in (row, other))
